@@ -1,0 +1,1 @@
+"""Who may serve a call: pre-call checks."""

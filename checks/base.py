@@ -1,0 +1,92 @@
+"""What a pre-call check is: a filter that may wait, and may learn."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from providers.errors import APIError
+from providers.types import Call, Deployment
+from providers.views import View
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A response exists and has this id. Observed before the caller can know the id."""
+
+    response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The attempt served the call. Observed at the reply, or when the stream has ended or was closed."""
+
+    response: View | None
+    """The final JSON; None if a stream was closed before it arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt failed."""
+
+    error: APIError
+
+
+Outcome: TypeAlias = Started | Finished | Failed
+
+
+class PreCallCheck(ABC):  # noqa: B024 - every method has a default: a check overrides those it needs
+    """Who may serve a call. Override what you need; what you don't override costs nothing.
+
+    An instance serves the one Router that it is given to.
+    """
+
+    async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+        """Those of `deployments` that may serve `call`, in order of preference.
+
+        Called before each attempt. Return `deployments` itself to leave the choice open. An empty result, or an
+        `APIError` raised here, ends the attempt: the error's type decides what follows, as if upstream had sent it.
+        """
+        return deployments
+
+    def prepare(self, call: Call, deployment: Deployment) -> Call:
+        """`call` as it should be sent to `deployment`; default: as it is."""
+        return call
+
+    def reserve(self, call: Call, deployment: Deployment, now: float) -> float:
+        """Claim room on `deployment`, in the step that picks it; seconds to wait if there is none, else 0.
+
+        Called under the pool's lock: it may not await or block. What is claimed is settled in `observe`.
+        """
+        return 0.0
+
+    def release(self, call: Call, deployment: Deployment) -> None:  # noqa: B027 - a default, not a duty
+        """Give back what `reserve` claimed for a call that was never sent."""
+
+    async def observe(self, call: Call, deployment: Deployment, outcome: Outcome) -> None:  # noqa: B027
+        """Learn from an attempt. An exception raised here is logged, never the caller's."""
+
+    async def aclose(self) -> None:  # noqa: B027
+        """Free what the check holds. Called when its Router closes."""
+
+
+class AffinityStore(Protocol):
+    """Remembers which deployment holds a response. Implemented in memory and in Redis."""
+
+    async def get(self, key: str) -> str | None:
+        """The value of `key`, whose time to live starts anew; None if there is none. Never raises for an outage."""
+        ...
+
+    async def set(self, key: str, value: str, *, ttl: float) -> None:
+        """Remember `value` for `ttl` seconds. Never raises for an outage."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Forget `key`. Never raises for an outage."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        ...

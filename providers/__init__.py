@@ -1,0 +1,1 @@
+"""What is asked, what is sent, what comes back: translation for each vendor, and the nouns all rooms share."""

@@ -1,0 +1,41 @@
+"""What a provider is: three pure translations. It never sends, waits or keeps time."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from providers.errors import APIError
+from providers.types import Call, Deployment, HttpReply, HttpRequest
+from providers.views import Event, View
+
+
+class EventDecoder(Protocol):
+    """Turns the bytes of one streamed reply into events, whatever the chunking."""
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Events completed by `chunk`. Raises `MalformedReplyError` for what cannot be an event."""
+        ...
+
+    def end(self) -> list[Event]:
+        """Events left when the body has ended."""
+        ...
+
+
+class Provider(Protocol):
+    """Translates between a `Call` and one vendor's wire."""
+
+    def encode(self, call: Call, deployment: Deployment, token: str | None) -> HttpRequest:
+        """The request to send. `token` is a fresh bearer token for deployments with a `token_source`."""
+        ...
+
+    def decode(self, reply: HttpReply, call: Call, deployment: Deployment) -> View:
+        """The answer in a complete reply, or the typed error it stands for, raised."""
+        ...
+
+    def events(self, call: Call, deployment: Deployment) -> EventDecoder:
+        """A decoder for one streamed reply."""
+        ...
+
+    def fault(self, event: Event, deployment: Deployment) -> APIError | None:
+        """The failure an event reports (an error frame, a failed response), or None. Never raises."""
+        ...

@@ -1,0 +1,153 @@
+"""The nouns every room shares: what can serve (`Deployment`), what is asked (`Call`), what goes over the wire.
+
+Plain frozen values. Nothing here sends, waits or remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from pydantic import SecretStr
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+"""Any JSON value."""
+
+JsonObject: TypeAlias = "dict[str, Json]"
+
+TokenSource: TypeAlias = "Callable[[], str] | Callable[[], Awaitable[str]]"
+"""Returns a bearer token; what `azure_ad_token_provider` takes. It is expected to cache and to refresh by itself."""
+
+
+class Verb(StrEnum):
+    """What a call asks for: the operations of the Responses API."""
+
+    CREATE = "create"
+    GET = "get"
+    DELETE = "delete"
+    CANCEL = "cancel"
+    INPUT_ITEMS = "input_items"
+    COMPACT = "compact"
+    INPUT_TOKENS = "input_tokens"
+
+    @property
+    def by_id(self) -> bool:
+        """Whether the verb names a stored response in its path."""
+        return self in _BY_ID
+
+
+_BY_ID = frozenset({Verb.GET, Verb.DELETE, Verb.CANCEL, Verb.INPUT_ITEMS})
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach a deployment's host: TLS and proxy. Deployments with equal settings share connections."""
+
+    verify: bool | str = True
+    """Check the server's certificate; a path names a CA bundle."""
+    cert: str | None = None
+    """Path of a PEM file with the client certificate and its key."""
+    proxy: str | None = None
+    """URL of an HTTP proxy."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deployment:
+    """One place that can serve a model. Built from one entry of `model_list`; compared by identity."""
+
+    id: str
+    """`model_info.id`, or a digest of everything but the credentials."""
+    group: str
+    """The `model_name` callers ask for."""
+    provider: str
+    """Name of the provider that translates for it: `openai`, `azure`, `azure_ai`, …"""
+    model: str
+    """The model's name upstream. A `*` stands for what the wildcard of the group matched."""
+    api_base: str | None = None
+    api_version: str | None = None
+    api_key: SecretStr | None = field(default=None, repr=False)
+    token_source: TokenSource | None = field(default=None, repr=False)
+    organization: str | None = None
+    project: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Extra headers of every request to it."""
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Extra query parameters of every request to it."""
+    defaults: Mapping[str, Json] = field(default_factory=dict, repr=False)
+    """Body parameters used where the caller gave none."""
+    extra_body: Mapping[str, Json] = field(default_factory=dict, repr=False)
+    """Body parameters that win over the caller's."""
+    connection: Connection = Connection()
+    weight: float | None = None
+    """Share of the traffic relative to its siblings; None: unset, counts as 1."""
+    order: int = 0
+    """Tier: a higher one is used only when no deployment of a lower one is left."""
+    rpm: int | None = None
+    tpm: int | None = None
+    max_parallel_requests: int | None = None
+    tags: frozenset[str] = frozenset()
+    region: str | None = None
+    account: str | None = None
+    """Deployments of one account hold each other's stored responses."""
+    timeout: float | None = None
+    """Seconds for one attempt; None: the Router's."""
+    stream_timeout: float | None = None
+    """Seconds to the first event of a stream; None: the Router's."""
+    idle_timeout: float | None = None
+    """Seconds between two chunks of a stream; None: the Router's."""
+    cooldown_time: float | None = None
+    """Seconds the breaker stays open; None: the Router's rule."""
+    num_retries: int | None = None
+    max_input_tokens: int | None = None
+    info: Mapping[str, Json] = field(default_factory=dict, repr=False)
+    """`model_info` beyond what the Router reads, kept for `get_model_list`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One client call as the rooms below the Router see it. `dataclasses.replace` makes another."""
+
+    group: str
+    """Name of the group that serves it."""
+    verb: Verb = Verb.CREATE
+    body: Mapping[str, object] = field(default_factory=dict)
+    """The caller's body parameters, unchanged. Values may be SDK or pydantic objects until they are encoded."""
+    model: str = ""
+    """The name the caller asked for, before aliases and wildcards."""
+    wildcard: str = ""
+    """What the `*` of the group's name stood for."""
+    stream: bool = False
+    response_id: str | None = None
+    """The stored response that a by-id verb names."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, object] = field(default_factory=dict, repr=False)
+    extra_body: Mapping[str, object] = field(default_factory=dict, repr=False)
+    metadata: Mapping[str, object] = field(default_factory=dict)
+    """For checks, strategies and callbacks; never sent upstream."""
+
+    @property
+    def previous_response_id(self) -> str | None:
+        """The response this call continues, if any."""
+        value = self.body.get("previous_response_id")
+        return value if isinstance(value, str) and value else None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A request as plain data; what a transport sends."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """A complete reply as plain data; what a provider decodes. Header look-ups are by lower-case name."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes

@@ -1,0 +1,1 @@
+"""Homing Router."""

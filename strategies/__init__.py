@@ -1,0 +1,1 @@
+"""Who should serve a call: load-balancing strategies."""
