@@ -36,6 +36,6 @@ class Provider(Protocol):
         """A decoder for one streamed reply."""
         ...
 
-    def fault(self, event: Event, deployment: Deployment) -> APIError | None:
+    def fault(self, event: Event) -> APIError | None:
         """The failure an event reports (an error frame, a failed response), or None. Never raises."""
         ...

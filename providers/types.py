@@ -103,6 +103,8 @@ class Deployment:
     max_input_tokens: int | None = None
     info: Mapping[str, Json] = field(default_factory=dict, repr=False)
     """`model_info` beyond what the Router reads, kept for `get_model_list`."""
+    memo: dict[str, object] = field(default_factory=dict, init=False, repr=False)
+    """What a provider derives from the rest once (URLs, headers); freed with the deployment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +153,5 @@ class HttpReply:
     status: int
     headers: Mapping[str, str]
     content: bytes
+    received: float = 0.0
+    """Unix time at which the head arrived, seconds; what a `retry-after` date is compared with."""

@@ -1,0 +1,229 @@
+"""Which error a failure is: decided by status and vendor code, never by the words of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from providers import jsonio
+from providers.errors import (
+    APIError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    ContentPolicyViolationError,
+    ContextWindowExceededError,
+    InsufficientQuotaError,
+    InternalServerError,
+    MalformedReplyError,
+    ModelNotFoundError,
+    PermissionDeniedError,
+    PreviousResponseNotFoundError,
+    RateLimitError,
+    RequestTooLargeError,
+    ResponseNotFoundError,
+    ServiceUnavailableError,
+    UnprocessableEntityError,
+)
+from providers.headers import retry_after
+from providers.types import Call, HttpReply, Json, JsonObject
+
+_BY_CODE: Mapping[str, type[APIError]] = {
+    "context_length_exceeded": ContextWindowExceededError,
+    "context_window_exceeded": ContextWindowExceededError,
+    "content_filter": ContentPolicyViolationError,
+    "content_policy_violation": ContentPolicyViolationError,
+    "ResponsibleAIPolicyViolation": ContentPolicyViolationError,
+    "misalignment_policy_violation": ContentPolicyViolationError,
+    "bio_policy": ContentPolicyViolationError,
+    "previous_response_not_found": PreviousResponseNotFoundError,
+    "model_not_found": ModelNotFoundError,
+    "DeploymentNotFound": ModelNotFoundError,
+    "unknown_model": ModelNotFoundError,
+    "OperationNotSupported": ModelNotFoundError,
+    "insufficient_quota": InsufficientQuotaError,
+    "credit_balance_exhausted": InsufficientQuotaError,
+    "billing_hard_limit_reached": InsufficientQuotaError,
+    "billing_not_active": InsufficientQuotaError,
+    "rate_limit_exceeded": RateLimitError,
+    "too_many_requests": RateLimitError,
+    "RateLimitReached": RateLimitError,
+    "server_is_overloaded": ServiceUnavailableError,
+    "service_unavailable_error": ServiceUnavailableError,
+    "overloaded_error": ServiceUnavailableError,
+    "server_error": InternalServerError,
+    "vector_store_timeout": InternalServerError,
+    "invalid_api_key": AuthenticationError,
+}
+"""Codes that say more than the status does."""
+
+_BY_TYPE: Mapping[str, type[APIError]] = {
+    "insufficient_quota": InsufficientQuotaError,
+    "requests": RateLimitError,
+    "tokens": RateLimitError,
+    "rate_limit_error": RateLimitError,
+    "too_many_requests": RateLimitError,
+    "service_unavailable_error": ServiceUnavailableError,
+    "overloaded_error": ServiceUnavailableError,
+    "server_error": InternalServerError,
+    "authentication_error": AuthenticationError,
+    "permission_error": PermissionDeniedError,
+    "invalid_request_error": BadRequestError,
+}
+"""Types, for errors inside a stream, which come without a status."""
+
+_BY_STATUS: Mapping[int, type[APIError]] = {
+    401: AuthenticationError,
+    402: InsufficientQuotaError,
+    403: PermissionDeniedError,
+    408: APITimeoutError,
+    409: ConflictError,
+    413: RequestTooLargeError,
+    422: UnprocessableEntityError,
+    429: RateLimitError,
+    503: ServiceUnavailableError,
+    529: ServiceUnavailableError,
+}
+
+_DEPLOYMENT_CODES = frozenset({"server_error", "rate_limit_exceeded", "vector_store_timeout"})
+"""`response.error.code`s that are the deployment's fault; the others answer the request."""
+
+
+def error_in_reply(reply: HttpReply, call: Call) -> APIError:
+    """The error that a reply with a status outside 2xx stands for."""
+    body = _json(reply.content)
+    detail = _detail(body)
+    return _error(
+        _kind(reply.status, detail, call),
+        detail,
+        body,
+        status=reply.status,
+        wait=retry_after(reply.headers, reply.received) if reply.status in (429, 503, 529, 408, 409) else None,
+        request_id=request_id(reply.headers),
+    )
+
+
+def error_in_event(body: JsonObject) -> APIError:
+    """The error that an error frame of a stream, or a 200 with an `error`, stands for."""
+    detail = _detail(body)
+    status = _status(detail)
+    code, kind = detail.get("code"), detail.get("type")
+    cls = _BY_CODE.get(code) if isinstance(code, str) else None
+    if cls is None and status is not None:
+        cls = _kind(status, detail, None)
+    if cls is None and isinstance(kind, str):
+        cls = _BY_TYPE.get(kind)
+    inner = detail.get("headers")
+    headers = {str(k).lower(): str(v) for k, v in inner.items()} if isinstance(inner, dict) else {}
+    return _error(cls or InternalServerError, detail, body, status=status, wait=retry_after(headers, 0.0))
+
+
+def error_in_response(response: JsonObject) -> APIError | None:
+    """The deployment's failure that a response with status `failed` reports; None if it answers the request."""
+    if response.get("status") != "failed":
+        return None
+    detail = response.get("error")
+    if not isinstance(detail, dict):
+        return InternalServerError("the response failed and gave no reason", body=response)
+    code = detail.get("code")
+    if code is not None and code not in _DEPLOYMENT_CODES:
+        return None
+    cls = _BY_CODE.get(code, InternalServerError) if isinstance(code, str) else InternalServerError
+    return _error(cls, detail, response)
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """The id under which the vendor can find the request."""
+    return headers.get("x-request-id") or headers.get("apim-request-id") or headers.get("request-id")
+
+
+def malformed(what: str, content: bytes = b"") -> MalformedReplyError:
+    """The error for a reply that is not what the protocol promises, with the beginning of what came instead."""
+    shown = content[:200].decode("utf-8", "replace")
+    return MalformedReplyError(f"{what}: {shown!r}" if shown else what)
+
+
+def _kind(status: int, detail: JsonObject, call: Call | None) -> type[APIError]:
+    for code in _codes(detail):
+        if code in _BY_CODE and (status < 500 or code in _DEPLOYMENT_CODES):
+            return _BY_CODE[code]
+    if status == 429 and detail.get("type") == "insufficient_quota":
+        return InsufficientQuotaError
+    if status == 404:
+        return _not_found(detail, call)
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if 400 <= status < 500:
+        return BadRequestError
+    return InternalServerError if status >= 500 else MalformedReplyError
+
+
+def _not_found(detail: JsonObject, call: Call | None) -> type[APIError]:
+    """A 404 on an id, or on an item or conversation in the body, is the id's; any other is the model's."""
+    if call is not None and call.verb.by_id:
+        return ResponseNotFoundError
+    if detail.get("param") == "previous_response_id":
+        return PreviousResponseNotFoundError
+    return ResponseNotFoundError if detail.get("param") in ("input", "conversation") else ModelNotFoundError
+
+
+def _codes(detail: JsonObject) -> list[str]:
+    inner = detail.get("innererror") or detail.get("inner_error")
+    codes = [inner.get("code") if isinstance(inner, dict) else None, detail.get("code")]
+    return [code for code in codes if isinstance(code, str)]
+
+
+def _status(detail: JsonObject) -> int | None:
+    """vLLM and others give the HTTP status as `code`, `status` or `status_code` inside a 200."""
+    for name in ("status_code", "status", "code"):
+        value = detail.get(name)
+        if isinstance(value, str) and value.isdecimal():
+            value = int(value)
+        if type(value) is int and 400 <= value < 600:
+            return value
+    return None
+
+
+def _error(
+    cls: type[APIError],
+    detail: JsonObject,
+    body: Json,
+    *,
+    status: int | None = None,
+    wait: float | None = None,
+    request_id: str | None = None,
+) -> APIError:
+    def text(name: str) -> str | None:
+        value = detail.get(name)
+        return None if value is None else str(value)
+
+    message = text("message") or f"HTTP {status}" if status else text("message") or "the stream reported an error"
+    return cls(
+        message,
+        status_code=status,
+        code=text("code"),
+        param=text("param"),
+        type=text("type"),
+        request_id=request_id,
+        retry_after=wait,
+        body=body,
+    )
+
+
+def _json(content: bytes) -> Json:
+    try:
+        return jsonio.loads(content)
+    except ValueError:
+        return content[:2000].decode("utf-8", "replace") if content else None
+
+
+def _detail(body: Json) -> JsonObject:
+    """The object with message, type, code and param, wherever it stands."""
+    if isinstance(body, list) and body:  # Google's gateways wrap errors in a list
+        body = body[0]
+    if not isinstance(body, dict):
+        return {"message": body[:500]} if isinstance(body, str) else {}
+    inner = body.get("error")
+    if isinstance(inner, str):
+        return {"message": inner, **{k: v for k, v in body.items() if k != "error"}}
+    return inner if isinstance(inner, dict) else body

@@ -1,0 +1,189 @@
+"""OpenAI's Responses API, and every endpoint that speaks it: the body passes through, only the address differs.
+
+URL rules follow what users of `api_base` expect: none means OpenAI; `…/v1` and `…/v1/responses` are the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+from urllib.parse import quote, urlencode
+
+from providers import jsonio
+from providers.errors import APIError
+from providers.faults import error_in_event, error_in_reply, error_in_response, malformed, request_id
+from providers.sse import SseDecoder
+from providers.types import Call, Deployment, HttpReply, HttpRequest, Verb
+from providers.views import CompactedResponse, Deleted, Event, InputTokens, ItemPage, Response, Routed
+
+_METHODS = {Verb.GET: "GET", Verb.DELETE: "DELETE", Verb.INPUT_ITEMS: "GET"}
+_SUFFIXES = {Verb.CANCEL: "/cancel", Verb.INPUT_ITEMS: "/input_items", Verb.COMPACT: "/compact"}
+_VIEWS: Mapping[Verb, type[Routed]] = {
+    Verb.DELETE: Deleted,
+    Verb.INPUT_ITEMS: ItemPage,
+    Verb.COMPACT: CompactedResponse,
+    Verb.INPUT_TOKENS: InputTokens,
+}
+
+
+class OpenAI:
+    """The native provider. A subclass says where an endpoint is and how it is told who calls."""
+
+    def __init__(self, name: str = "openai", default_base: str | None = None) -> None:
+        self.name = name
+        self._default_base = default_base
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"
+
+    # where and who: what subclasses change
+
+    def address(self, deployment: Deployment) -> tuple[str, str]:
+        """URL of the collection of responses, and the query string that goes with every request."""
+        base, _, query = (deployment.api_base or self._default_base or "").partition("?")
+        base = base.rstrip("/").removesuffix("/responses")
+        return f"{base}/responses", query
+
+    def authorization(self, deployment: Deployment, key: str, *, is_token: bool) -> tuple[str, str]:
+        """The header that says who calls, with `key` an API key or a bearer token."""
+        return "authorization", f"Bearer {key}"
+
+    # the three translations
+
+    def encode(self, call: Call, deployment: Deployment, token: str | None = None) -> HttpRequest:
+        """The request to send: the caller's body under the deployment's name for the model."""
+        target = self._target(deployment)
+        verb = call.verb
+        headers = target.headers
+        if token is not None:
+            name, value = self.authorization(deployment, token, is_token=True)
+            headers = {**headers, name: value}
+        if call.headers:
+            headers = {**headers, **{name.lower(): value for name, value in call.headers.items()}}
+        if verb is Verb.CREATE and not call.query:
+            return HttpRequest("POST", target.create_url, headers, self._content(call, deployment))
+        content = b"" if verb.by_id else self._content(call, deployment)
+        return HttpRequest(_METHODS.get(verb, "POST"), self._url(target, call), headers, content)
+
+    def decode(self, reply: HttpReply, call: Call, deployment: Deployment) -> Routed:
+        """The answer as a view over its JSON; anything else is raised as what it is."""
+        if not 200 <= reply.status < 300:
+            raise error_in_reply(reply, call)
+        if call.verb is Verb.DELETE and not reply.content.strip():
+            return Deleted({"id": call.response_id, "object": "response", "deleted": True})
+        try:
+            json = jsonio.loads(reply.content)
+        except ValueError:
+            raise self._blame(malformed("the reply is not JSON", reply.content), reply) from None
+        if not isinstance(json, dict):
+            raise self._blame(malformed("the reply is not a JSON object", reply.content), reply)
+        if json.get("error") and json.get("object") != "response":
+            raise self._blame(error_in_event(json), reply)
+        if call.verb is Verb.CREATE:
+            failure = error_in_response(json)
+            if failure is not None:
+                raise self._blame(failure, reply)
+        return _VIEWS.get(call.verb, Response)(json)
+
+    def events(self, call: Call, deployment: Deployment) -> SseDecoder:
+        """A decoder for one streamed reply."""
+        return SseDecoder()
+
+    def fault(self, event: Event) -> APIError | None:
+        """An error frame (nested, flat or without a type), or a response that the deployment failed."""
+        json = event.to_dict()
+        kind = json.get("type")
+        if kind == "error" or (json.get("error") and kind is None):
+            return error_in_event(json)
+        if kind == "response.failed":
+            response = json.get("response")
+            return error_in_response(response if isinstance(response, dict) else {"status": "failed"})
+        return None
+
+    # parts
+
+    def _blame(self, error: APIError, reply: HttpReply) -> APIError:
+        error.request_id = request_id(reply.headers)
+        return error
+
+    def _content(self, call: Call, deployment: Deployment) -> bytes:
+        body: dict[str, object] = {**deployment.defaults, **call.body} if deployment.defaults else {**call.body}
+        body["model"] = self.model(call, deployment)
+        if call.stream:
+            body["stream"] = True
+        if deployment.extra_body:
+            body.update(deployment.extra_body)
+        if call.extra_body:
+            body.update(call.extra_body)
+        return jsonio.dumps(body)
+
+    def model(self, call: Call, deployment: Deployment) -> str:
+        """The model's name upstream for this call."""
+        return deployment.model.replace("*", call.wildcard, 1) if call.wildcard else deployment.model
+
+    def _target(self, deployment: Deployment) -> _Target:
+        target = deployment.memo.get("target")
+        if target is None:
+            target = deployment.memo["target"] = self._resolve(deployment)
+        return cast("_Target", target)
+
+    def _resolve(self, deployment: Deployment) -> _Target:
+        url, query = self.address(deployment)
+        headers = {"accept": "application/json", "content-type": "application/json", "user-agent": "homing-router"}
+        if deployment.api_key is not None:
+            name, value = self.authorization(deployment, deployment.api_key.get_secret_value(), is_token=False)
+            headers[name] = value
+        if deployment.organization:
+            headers["openai-organization"] = deployment.organization
+        if deployment.project:
+            headers["openai-project"] = deployment.project
+        headers.update((name.lower(), value) for name, value in deployment.headers.items())
+        extra = urlencode(deployment.query)
+        return _Target(url, "&".join(part for part in (query, extra) if part), headers)
+
+    def _url(self, target: _Target, call: Call) -> str:
+        path = target.url
+        if call.verb is Verb.INPUT_TOKENS:
+            path += "/input_tokens"
+        elif call.verb.by_id:
+            path += "/" + quote(call.response_id or "", safe="")
+        path += _SUFFIXES.get(call.verb, "")
+        query = "&".join(part for part in (target.query, _query(call.query)) if part)
+        return f"{path}?{query}" if query else path
+
+
+class _Target:
+    """What is the same for every request to a deployment."""
+
+    __slots__ = ("create_url", "headers", "query", "url")
+
+    def __init__(self, url: str, query: str, headers: dict[str, str]) -> None:
+        self.url = url
+        self.query = query
+        self.headers = headers
+        self.create_url = f"{url}?{query}" if query else url
+
+
+def _query(values: Mapping[str, object]) -> str:
+    """A query string as the OpenAI SDK writes it: lists with brackets, booleans in lower case, None left out."""
+    pairs: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if isinstance(value, (list, tuple)):
+            pairs += [(f"{name}[]", _text(item)) for item in value]
+        elif value is not None:
+            pairs.append((name, _text(value)))
+    return urlencode(pairs)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class HostedVLLM(OpenAI):
+    """vLLM and its kin, whose `api_base` may be given with or without `/v1`."""
+
+    def address(self, deployment: Deployment) -> tuple[str, str]:
+        """As OpenAI's, with `/v1` supplied."""
+        url, query = super().address(deployment)
+        base = url.removesuffix("/responses")
+        return (url if base.endswith("/v1") else f"{base}/v1/responses"), query

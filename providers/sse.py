@@ -1,0 +1,128 @@
+"""Incremental decoder for server-sent events that carry JSON.
+
+Follows the WHATWG rules for line ends (LF, CR, CRLF), comments, several data lines and fields without a colon, at
+any chunking. Two leniencies, both for real servers: a last event without its blank line counts if its JSON is
+whole, and `[DONE]` may follow.
+"""
+
+from __future__ import annotations
+
+from providers import jsonio
+from providers.errors import MalformedReplyError
+from providers.faults import malformed
+from providers.views import Event
+
+MAX_FRAME = 64 * 1024 * 1024
+"""Bytes one event may have: partial images are several megabytes of base64."""
+
+
+class SseDecoder:
+    """Bytes in, events out."""
+
+    __slots__ = ("_after_cr", "_failed", "_first", "_parts", "_size")
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._first = True
+        self._after_cr = False
+        self._failed: MalformedReplyError | None = None
+
+    def feed(self, chunk: bytes) -> list[Event]:
+        """Events completed by `chunk`. A malformed one is raised once those before it are handed out."""
+        if self._failed is not None:
+            raise self._failed
+        if self._first or self._after_cr or b"\r" in chunk:
+            chunk = self._normalise(chunk)
+        # a frame may end on the seam of two chunks
+        seam = bool(self._parts) and self._parts[-1].endswith(b"\n") and chunk.startswith(b"\n")
+        self._parts.append(chunk)
+        if not seam and b"\n\n" not in chunk:
+            self._size += len(chunk)
+            if self._size > MAX_FRAME:
+                raise malformed(f"an event of more than {MAX_FRAME} bytes")
+            if not chunk:
+                self._parts.pop()
+            return []
+        data = b"".join(self._parts) if len(self._parts) > 1 else chunk
+        frames = data.split(b"\n\n")
+        rest = frames.pop()
+        self._parts = [rest] if rest else []
+        self._size = len(rest)
+        return self._events(frames)
+
+    def end(self) -> list[Event]:
+        """The last event, if its JSON is whole though its blank line is missing."""
+        if self._failed is not None:
+            raise self._failed
+        rest, self._parts = b"".join(self._parts), []
+        try:
+            event = _event(rest)
+        except MalformedReplyError:
+            return []  # cut in the middle of an event: the stream lacks its terminal event, and that is what counts
+        return [] if event is None else [event]
+
+    def _normalise(self, chunk: bytes) -> bytes:
+        """Make every line end a LF; a CRLF may be split over two chunks."""
+        if self._first and chunk:
+            self._first = False
+            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
+        if self._after_cr and chunk:
+            self._after_cr = False
+            chunk = chunk.removeprefix(b"\n")
+        if b"\r" in chunk:
+            self._after_cr = chunk.endswith(b"\r")
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        return chunk
+
+    def _events(self, frames: list[bytes]) -> list[Event]:
+        events: list[Event] = []
+        for frame in frames:
+            try:
+                event = _event(frame)
+            except MalformedReplyError as error:
+                if not events:
+                    raise
+                self._failed = error
+                break
+            if event is not None:
+                events.append(event)
+        return events
+
+
+def _event(frame: bytes) -> Event | None:
+    """The event in one frame; None for comments, keep-alives and `[DONE]`."""
+    name = b""
+    if frame.startswith(b"data: ") and b"\n" not in frame:
+        data = frame[6:]
+    else:
+        line_end = frame.find(b"\n")
+        if frame.startswith(b"event: ") and frame.startswith(b"data: ", line_end + 1) and frame.count(b"\n") == 1:
+            name, data = frame[7:line_end], frame[line_end + 7 :]
+        else:
+            name, data = _fields(frame)
+    if not data or data == b"[DONE]":
+        return None
+    try:
+        json = jsonio.loads(data)
+    except ValueError:
+        raise malformed("an event that is not JSON", data) from None
+    if not isinstance(json, dict):
+        raise malformed("an event that is not a JSON object", data)
+    if name == b"error":
+        json.setdefault("type", "error")
+    return Event(json)
+
+
+def _fields(frame: bytes) -> tuple[bytes, bytes]:
+    """Event name and data of a frame in its general form."""
+    name = b""
+    data: list[bytes] = []
+    for line in frame.split(b"\n"):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value
+    return name, b"\n".join(data)
