@@ -1,1 +1,1 @@
-"""Who may serve a call: pre-call checks."""
+"""Who may serve a call: pre-call checks. Part of homing-router."""

@@ -1,1 +1,1 @@
-"""Who should serve a call: load-balancing strategies."""
+"""Who should serve a call: load-balancing strategies. Part of homing-router."""
