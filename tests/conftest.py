@@ -1,0 +1,71 @@
+"""What holds for every test: nothing is left running, and property tests are reproducible."""
+
+import asyncio
+import gc
+import inspect
+import os
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from fakes import Clock
+from hypothesis import settings
+
+GRACE = 5.0
+"""Seconds in which tasks and threads that a test has told to end may do so. Only a leak waits that long."""
+
+settings.register_profile("ci", derandomize=True, deadline=None, max_examples=50, print_blob=True)
+settings.register_profile("search", deadline=None, max_examples=2_000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that only the test advances."""
+    return Clock()
+
+
+def _sockets() -> set[str]:
+    """The inodes of this process's open sockets, where the system tells."""
+    found = set()
+    for entry in Path("/proc/self/fd").glob("*"):
+        try:
+            target = os.readlink(entry)
+        except OSError:  # closed since it was listed
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_open() -> Iterator[None]:
+    """Fail a test that leaves a thread or a socket behind. Looks last, when a test's event loop has been closed."""
+    threads, sockets = set(threading.enumerate()), _sockets()
+    yield
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(GRACE)
+    alive = [thread.name for thread in set(threading.enumerate()) - threads]
+    assert not alive, f"threads left running: {alive}"
+    if _sockets() - sockets:
+        gc.collect()  # what only a cycle of garbage holds open is reported as a ResourceWarning, an error here
+    left = _sockets() - sockets
+    assert not left, f"sockets left open: {sorted(left)}"
+
+
+@pytest.fixture(autouse=True)
+def _no_task_left(request: pytest.FixtureRequest, _nothing_left_open: None) -> None:
+    """Fail a coroutine test that leaves a task behind; the event loop would cancel it in silence."""
+    if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+        request.getfixturevalue("_tasks_end")
+
+
+@pytest.fixture
+async def _tasks_end() -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    if left:
+        _, left = await asyncio.wait(left, timeout=GRACE)
+    assert not left, f"tasks left running: {[task.get_coro() for task in left]}"
