@@ -7,6 +7,9 @@ from typing import Protocol
 
 from providers.types import Connection, HttpRequest
 
+MAX_BODY = 64 * 1024 * 1024
+"""Bytes of a body that `OpenReply.read` accepts by default."""
+
 
 class OpenReply(Protocol):
     """A reply whose head has arrived. Whoever holds it ends it, with `read`, `aclose` or `abort`."""
