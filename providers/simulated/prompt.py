@@ -1,0 +1,148 @@
+"""Reads a request: its items, what they refer to, what they continue."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import cast
+
+from providers import jsonio
+from providers.simulated import refusals
+from providers.simulated.mint import Mint
+from providers.simulated.state import State, Stored, Turn
+from providers.types import Json, JsonObject
+
+_LONGEST_ID = 64
+_ID = re.compile(r"[A-Za-z0-9_-]+")
+_CALLS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
+_OUTPUTS = frozenset(_CALLS.values())
+_BYTES_PER_TOKEN = 4
+_OPENING_WORDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a request asks, its references resolved."""
+
+    parent: Turn | None
+    items: tuple[JsonObject, ...]
+    number: int
+    """Which turn of its conversation this is, from 1."""
+    opening: str
+    """The first words of the conversation."""
+    tokens: int
+    """Input tokens, those of earlier turns included."""
+    cached_tokens: int
+
+    @property
+    def last(self) -> JsonObject:
+        """The last item; empty if there is none."""
+        return self.items[-1] if self.items else {}
+
+
+def check_previous(body: JsonObject) -> str | None:
+    """The `previous_response_id` of a request, or the refusal of a malformed one."""
+    value = body.get("previous_response_id")
+    if value is None:
+        return None
+    name = "previous_response_id"
+    if not isinstance(value, str):
+        raise refusals.invalid(f"Invalid type for '{name}': expected a string.", param=name, code="invalid_type")
+    if len(value) > _LONGEST_ID:
+        message = f"Invalid '{name}': string too long. Expected a string with maximum length {_LONGEST_ID}, but got "
+        message += f"a string with length {len(value)} instead."
+        raise refusals.invalid(message, param=name, code="string_above_max_length")
+    if not _ID.fullmatch(value):
+        message = (
+            f"Invalid '{name}': '{value}'. Expected an ID that contains letters, numbers, underscores, or dashes, "
+        )
+        message += "but this value contained additional characters."
+        raise refusals.invalid(message, param=name, code="invalid_value")
+    return value
+
+
+def read_prompt(body: JsonObject, parent: Stored | None, state: State, mint: Mint, stem: str) -> Prompt:
+    """Resolve a request against what is stored. Raises `WireError` as OpenAI refuses."""
+    before = parent.turn if parent else None
+    items = tuple(_resolve(item, state) for item in _items(body.get("input"), mint, stem))
+    _check_calls(items, before)
+    compacted = _compacted(items, state)
+    cached = before.tokens if before else 0
+    said = [text for item in items if item.get("role") == "user" and (text := text_of(item))]
+    opening = before.opening if before else compacted[1] or " ".join(" ".join(said[:1]).split()[:_OPENING_WORDS])
+    number = before.number + 1 if before else compacted[0] + max(1, len(said))
+    size = len(jsonio.dumps(items)) + len(str(body.get("instructions") or "")) + len(jsonio.dumps(body.get("tools")))
+    return Prompt(before, items, number, opening, cached + max(1, size // _BYTES_PER_TOKEN), cached)
+
+
+def text_of(item: JsonObject) -> str:
+    """All text of an item: a message's parts, or a tool's output."""
+    content = item.get("content", item.get("output"))
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = (part.get("text") for part in parts if isinstance(part, dict))
+    return " ".join(text for text in texts if isinstance(text, str))
+
+
+def _items(value: Json, mint: Mint, stem: str) -> list[JsonObject]:
+    if value is None:
+        return []
+    if isinstance(value, str):
+        value = [{"role": "user", "content": value}]
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        message = "Invalid type for 'input': expected a string or a list of items."
+        raise refusals.invalid(message, param="input", code="invalid_type")
+    return [_normal(item, mint, stem) for item in cast("list[JsonObject]", value)]
+
+
+def _normal(item: JsonObject, mint: Mint, stem: str) -> JsonObject:
+    """An item as it is stored: typed, with an id, its content a list."""
+    kind = item.get("type") or ("message" if "role" in item else None)
+    if not isinstance(kind, str):
+        raise refusals.invalid("Missing required parameter: 'input[0].type'.", param="input", code="invalid_value")
+    if kind == "item_reference":
+        return item
+    whole = {**item, "type": kind, "id": item.get("id") or mint.id("msg" if kind == "message" else "item", stem)}
+    if kind == "message":
+        whole.setdefault("status", "completed")
+        if isinstance(content := item.get("content"), str):
+            part = "output_text" if item.get("role") == "assistant" else "input_text"
+            whole["content"] = [{"type": part, "text": content}]
+    return whole
+
+
+def _resolve(item: JsonObject, state: State) -> JsonObject:
+    kind, content = item["type"], item.get("encrypted_content")
+    if kind == "item_reference" or (kind == "reasoning" and not content):
+        found = state.item(str(item.get("id")))
+        if found is None:
+            raise refusals.item_not_found(str(item.get("id")))
+        return found
+    if isinstance(content, str) and state.unseal(content) is None:
+        raise refusals.foreign_content(content)
+    return item
+
+
+def _check_calls(items: tuple[JsonObject, ...], before: Turn | None) -> None:
+    known = set(before.open_calls) if before else set()
+    known |= {str(item.get("call_id")) for item in items if item["type"] in _CALLS}
+    answered = {str(item.get("call_id")) for item in items if item["type"] in _OUTPUTS}
+    for call_id in sorted(answered - known):
+        message = f"No tool call found for function call output with call_id {call_id}."
+        raise refusals.invalid(message, param="input")
+    for call_id in sorted(known - answered):
+        raise refusals.invalid(f"No tool output found for function call {call_id}.", param="input")
+    for item, following in zip(items, (*items[1:], None), strict=True):
+        if item["type"] == "reasoning" and (following is None or following.get("role") == "user"):
+            message = f"Item '{item['id']}' of type 'reasoning' was provided without its required following item."
+            raise refusals.invalid(message, param="input")
+
+
+def _compacted(items: tuple[JsonObject, ...], state: State) -> tuple[int, str]:
+    """Turns and opening words that a compaction item among `items` stands for."""
+    for item in items:
+        if item["type"] == "compaction" and (payload := state.unseal(str(item.get("encrypted_content")))):
+            number, _, opening = payload.decode().partition(" ")
+            return int(number), opening
+    return 0, ""

@@ -1,0 +1,137 @@
+"""What a simulated deployment remembers: the responses it issued, their conversations, its seals."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import random
+from dataclasses import dataclass, field
+from threading import Lock
+
+from providers.types import JsonObject
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Turn:
+    """One request and its reply, linked to the turn before. Outlives the deletion of earlier responses."""
+
+    parent: Turn | None
+    input: tuple[JsonObject, ...]
+    output: tuple[JsonObject, ...]
+    number: int
+    opening: str
+    """The first words the user said in this conversation."""
+    tokens: int
+    """Size of the context after this turn."""
+    open_calls: frozenset[str]
+    """Tool calls that the next turn has to answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An output item: as it opens in a stream, as it ends, and the deltas between."""
+
+    opening: JsonObject
+    final: JsonObject
+    deltas: tuple[str, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Stored:
+    """A response that can be read, continued, deleted."""
+
+    started: JsonObject
+    """The response as it was when it began."""
+    final: JsonObject
+    outputs: tuple[Output, ...]
+    turn: Turn
+    status: str
+    """What a reader is told now; behind `final` while a background response runs."""
+    reads: int = 0
+    """Reads so far while it ran in the background."""
+    lagged: int = 0
+    """References that failed because of a read-after-write lag."""
+
+
+@dataclass(slots=True)
+class _Shelf:
+    responses: dict[str, Stored] = field(default_factory=dict)
+    items: dict[str, JsonObject] = field(default_factory=dict)
+
+
+class State:
+    """Stored responses of one account. Simulated deployments that share a `State` hold each other's conversations.
+
+    `capacity` bounds the responses kept; the oldest go first. Safe to share between threads.
+    """
+
+    def __init__(self, *, capacity: int = 20_000, seed: int | str | None = None) -> None:
+        self._capacity = capacity
+        self._shelf = _Shelf()
+        self._lock = Lock()
+        rng = random.Random(seed)
+        self._key = rng.randbytes(32)
+        self._nonces = rng
+
+    def __len__(self) -> int:
+        return len(self._shelf.responses)
+
+    def __contains__(self, response_id: object) -> bool:
+        return response_id in self._shelf.responses
+
+    def keep(self, response_id: str, stored: Stored) -> None:
+        """Remember a response and its items."""
+        with self._lock:
+            self._shelf.responses[response_id] = stored
+            self._shelf.items.update(_items(stored))
+            while len(self._shelf.responses) > self._capacity:
+                self._drop(next(iter(self._shelf.responses)))
+
+    def find(self, response_id: str) -> Stored | None:
+        """The response, or None if it was never issued here, not stored, or deleted."""
+        return self._shelf.responses.get(response_id)
+
+    def item(self, item_id: str) -> JsonObject | None:
+        """An item of a stored response."""
+        return self._shelf.items.get(item_id)
+
+    def forget(self, response_id: str) -> bool:
+        """Delete a response; whether there was one."""
+        with self._lock:
+            return self._drop(response_id)
+
+    def clear(self) -> None:
+        """Forget everything, as a deployment that lost its disk."""
+        with self._lock:
+            self._shelf = _Shelf()
+
+    def _drop(self, response_id: str) -> bool:
+        stored = self._shelf.responses.pop(response_id, None)
+        if stored is None:
+            return False
+        for item_id in _items(stored):
+            self._shelf.items.pop(item_id, None)
+        return True
+
+    def seal(self, payload: bytes) -> str:
+        """`payload` as `encrypted_content` that only this state accepts. Differs each time, as OpenAI's does."""
+        with self._lock:
+            body = self._nonces.randbytes(8) + payload
+        return "gAAAAA" + base64.urlsafe_b64encode(self._tag(body) + body).decode()
+
+    def unseal(self, content: str) -> bytes | None:
+        """The payload of a seal, or None if it was not made here."""
+        try:
+            raw = base64.urlsafe_b64decode(content.removeprefix("gAAAAA"))
+        except ValueError:
+            return None
+        tag, body = raw[:16], raw[16:]
+        return body[8:] if hmac.compare_digest(tag, self._tag(body)) else None
+
+    def _tag(self, body: bytes) -> bytes:
+        return hashlib.blake2s(body, key=self._key, digest_size=16).digest()
+
+
+def _items(stored: Stored) -> dict[str, JsonObject]:
+    return {str(item["id"]): item for item in (*stored.turn.input, *stored.turn.output)}
