@@ -1,0 +1,62 @@
+"""A deployment as `get_model_list` shows it: in the shape it was configured in, without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from providers.types import Deployment, Json, JsonObject
+
+HIDDEN = "***"
+"""Stands for a secret."""
+
+_SHOWN = (
+    "api_base",
+    "api_version",
+    "organization",
+    "project",
+    "weight",
+    "rpm",
+    "tpm",
+    "max_parallel_requests",
+    "region",
+    "account",
+    "timeout",
+    "stream_timeout",
+    "idle_timeout",
+    "cooldown_time",
+    "num_retries",
+    "max_input_tokens",
+)
+
+
+def describe(deployment: Deployment) -> JsonObject:
+    """`{model_name, litellm_params, model_info}` of a deployment, as new JSON.
+
+    Keys, tokens, and values of headers and query parameters read `***`; the certificate's and the proxy's settings
+    are left out.
+    """
+    params: JsonObject = {"model": f"{deployment.provider}/{deployment.model}"}
+    params |= {name: value for name in _SHOWN if (value := getattr(deployment, name)) is not None}
+    if deployment.order:
+        params["order"] = deployment.order
+    if deployment.tags:
+        params["tags"] = [*sorted(deployment.tags)]
+    if deployment.api_key is not None:
+        params["api_key"] = HIDDEN
+    if deployment.token_source is not None:
+        params["azure_ad_token_provider"] = HIDDEN
+    for name, values in (("extra_headers", deployment.headers), ("extra_query", deployment.query)):
+        if values:
+            params[name] = dict.fromkeys(values, HIDDEN)
+    if deployment.extra_body:
+        params["extra_body"] = _copy(deployment.extra_body)
+    params |= {name: _copy(value) for name, value in deployment.defaults.items()}
+    info: JsonObject = {"id": deployment.id}
+    info |= {name: _copy(value) for name, value in deployment.info.items()}
+    return {"model_name": deployment.group, "litellm_params": params, "model_info": info}
+
+
+def _copy(value: Json | Mapping[str, Json]) -> Json:
+    if isinstance(value, Mapping):
+        return {name: _copy(item) for name, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value

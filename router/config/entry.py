@@ -1,0 +1,221 @@
+"""One entry of `model_list`, as users write it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Annotated, ClassVar
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic.json_schema import SkipJsonSchema, WithJsonSchema
+
+from router.config.refusals import MODEL_INFO, PARAMS
+from router.config.strict import Amount, AnyJson, Count, JsonMapping, Name, Number, PositiveCount, Seconds, Strict
+from router.hints import closest
+
+
+def _dated(value: object) -> object:
+    """YAML reads an unquoted 2024-06-01 as a date."""
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def address(url: str) -> str:
+    """`url` without trailing slashes. Raises `ValueError` saying what is wrong with it."""
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # parsed, and refused, on access
+    except ValueError:
+        raise ValueError("is not a URL; write 'https://host[:port][/path]'") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an absolute URL; write 'https://host[:port][/path]'")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user name or password; use api_key or extra_headers")
+    if any(name != "api-version" for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+        raise ValueError("must have no query but 'api-version'; use extra_query")
+    return url.rstrip("/")
+
+
+def _flag_or_path(value: object) -> object:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value:
+        return {"true": True, "false": False}.get(value.lower(), value)
+    raise ValueError("must be true, false or the path of a CA bundle")
+
+
+def _identifier(value: object) -> object:
+    """LiteLLM takes numbers for ids."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _text(value: object) -> object:
+    """Numbers are as good as text in a header or a query."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, int | float) else value
+
+
+Version = Annotated[str, Field(min_length=1), BeforeValidator(_dated)]
+Address = Annotated[str, AfterValidator(address)]
+Secret = Annotated[SecretStr, Field(min_length=1)]
+Texts = dict[str, Annotated[str, BeforeValidator(_text)]]
+
+
+class Body(Strict):
+    """Body parameters used where the caller gives none."""
+
+    access_programs: AnyJson = None
+    background: bool | None = None
+    background_options: AnyJson = None
+    context_management: AnyJson = None
+    image: AnyJson = None
+    include: AnyJson = None
+    instructions: AnyJson = None
+    max_output_tokens: PositiveCount | None = None
+    max_tool_calls: PositiveCount | None = None
+    metadata: AnyJson = None
+    moderation: AnyJson = None
+    parallel_tool_calls: bool | None = None
+    prompt: AnyJson = None
+    prompt_cache_key: str | None = None
+    prompt_cache_options: AnyJson = None
+    prompt_cache_retention: str | None = None
+    reasoning: AnyJson = None
+    safety_identifier: str | None = None
+    service_tier: str | None = None
+    store: bool | None = None
+    stream_options: AnyJson = None
+    temperature: Annotated[float, Field(allow_inf_nan=False), Number] | None = None
+    text: AnyJson = None
+    tool_choice: AnyJson = None
+    tools: AnyJson = None
+    top_logprobs: Count | None = None
+    top_p: Annotated[float, Field(allow_inf_nan=False), Number] | None = None
+    truncation: str | None = None
+    user: str | None = None
+
+
+class Traits(Strict):
+    """What the Router needs to know of a deployment; taken in `litellm_params` and in `model_info`."""
+
+    synonyms: ClassVar[Mapping[str, str]] = {"region_name": "region"}
+
+    weight: Amount | None = None
+    """Share of the traffic relative to its siblings; unset counts as 1."""
+    order: Annotated[int, Number] | None = None
+    """Tier: a higher one is used only when no deployment of a lower one is left. Default 0."""
+    rpm: PositiveCount | None = None
+    """Requests per minute it may take."""
+    tpm: PositiveCount | None = None
+    """Tokens per minute it may take."""
+    max_parallel_requests: PositiveCount | None = None
+    """Calls it may have in flight."""
+    tags: list[Name] | None = None
+    """Labels that calls can ask for."""
+    region: Name | None = None
+    account: Name | None = None
+    """Deployments of one account hold each other's stored responses."""
+    cooldown_time: Amount | None = None
+    """Seconds it rests after failures; unset: the Router's rule."""
+    max_input_tokens: PositiveCount | None = None
+    """Tokens of input the model takes."""
+
+
+class Params(Traits, Body):
+    """`litellm_params`, or by its plain name `params`: how to reach a deployment and what to send it."""
+
+    synonyms: ClassVar[Mapping[str, str]] = {
+        **Traits.synonyms,
+        "base_url": "api_base",
+        "headers": "extra_headers",
+        "max_retries": "num_retries",
+        "ssl_certificate": "client_cert",
+    }
+    refused: ClassVar[Mapping[str, str]] = PARAMS
+
+    model: Name
+    """`provider/model`; without a provider, OpenAI's."""
+    custom_llm_provider: Name | None = None
+    """The provider, whatever `model` begins with."""
+    api_key: Secret | None = None
+    """Unset: from the vendor's environment variable."""
+    api_base: Address | None = None
+    """Where the vendor's API is; unset: from the vendor's environment variable, or the vendor's own address."""
+    api_version: Version | None = None
+    responses_api_version: Version | None = None
+    """Wins over `api_version`."""
+    azure_ad_token: Secret | None = None
+    """A bearer token instead of a key."""
+    azure_ad_token_provider: SkipJsonSchema[Callable[..., object] | None] = None
+    """Returns a bearer token, or an awaitable of one; called for each request."""
+    organization: Name | None = None
+    project: Name | None = None
+    extra_headers: Texts | None = None
+    """Headers of every request to it."""
+    extra_query: Texts | None = None
+    """Query parameters of every request to it."""
+    extra_body: JsonMapping | None = None
+    """Body parameters that win over the caller's."""
+    timeout: Seconds | None = None
+    """Seconds for one attempt; unset: the Router's."""
+    stream_timeout: Seconds | None = None
+    """Seconds to the first event of a stream; unset: the Router's."""
+    idle_timeout: Seconds | None = None
+    """Seconds between two chunks of a stream; unset: the Router's."""
+    num_retries: Count | None = None
+    """Retries of a call that failed here; unset: the Router's."""
+    ssl_verify: (
+        Annotated[bool | str, BeforeValidator(_flag_or_path), WithJsonSchema({"type": ["boolean", "string"]})] | None
+    ) = None
+    """Check the server's certificate (default true); a path names a CA bundle."""
+    client_cert: Name | None = None
+    """Path of a PEM file with the client certificate and its key."""
+    proxy: Name | None = None
+    """URL of an HTTP proxy."""
+
+
+_ACTIVE = ((Params.model_fields.keys() - Body.model_fields.keys()) | Params.synonyms.keys()) - {"headers"}
+"""Names that mean something to the Router, wherever they are written."""
+
+_METADATA = frozenset(
+    {"mode", "base_model", "max_output_tokens", "max_tokens", "model_name", "models", "timezone", "account_name"}
+)
+"""Usual metadata whose names are close to those of fields."""
+
+
+class Info(Traits):
+    """`model_info`: the deployment's id, traits, and anything else, which is kept as it is."""
+
+    refused: ClassVar[Mapping[str, str]] = MODEL_INFO
+
+    id: Annotated[str, Field(min_length=1, max_length=256), BeforeValidator(_identifier)] | None = None
+    """Name of the deployment; unset: derived from where it is, never from its credentials."""
+
+    @classmethod
+    def objection(cls, name: str) -> str | None:
+        """Why `name` can't be kept as metadata: it is, or was meant to be, something the Router would act on."""
+        if name in cls.refused:
+            return cls.unknown(name)
+        if name in _ACTIVE and name not in cls.model_fields and name not in cls.synonyms:
+            return "belongs in litellm_params"
+        near = None if name in _METADATA else closest(name, [*_ACTIVE, "id"], likeness=0.8)
+        return f"unknown field; did you mean {near!r}?" if near else None
+
+
+class Entry(Strict):
+    """One entry of `model_list`: a deployment and the group it belongs to."""
+
+    synonyms: ClassVar[Mapping[str, str]] = {"params": "litellm_params"}
+    model_name: Name
+    """The group: what callers ask for. May hold one `*`."""
+    litellm_params: Params
+    model_info: Info | None = None
+
+    @classmethod
+    def unknown(cls, name: str, noun: str = "field") -> str:
+        """Most often a parameter on the wrong level."""
+        if name in Params.model_fields or name in Params.synonyms:
+            return "belongs in litellm_params"
+        return super().unknown(name, noun)

@@ -1,0 +1,98 @@
+"""Collects everything that is wrong with a configuration, to say it all at once."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+
+from pydantic_core import ErrorDetails
+
+from providers.errors import ConfigurationError
+
+_LIMIT = 100
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,79}")
+
+_STEP = re.compile(r"[.\[]")
+
+_TEXTS: Mapping[str, str] = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "string_unicode": "must be valid Unicode",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "is too large a number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "too_short": "must not be empty",
+    "callable_type": "must be callable",
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "value_error": "{error}",
+}
+
+
+def at(place: str, key: object) -> str:
+    """The place of `key` inside `place`: `a.b`, `a[3]`, `a["odd key"]`. Long keys are cut."""
+    if isinstance(key, int) and not isinstance(key, bool):
+        return f"{place}[{key}]"
+    name = (key if isinstance(key, str) else repr(key)).encode(errors="backslashreplace").decode()
+    if _PLAIN.fullmatch(name):
+        return f"{place}.{name}" if place else name
+    return f"{place}[{json.dumps(name if len(name) <= 80 else name[:80] + '…', ensure_ascii=False)}]"
+
+
+def within(place: str, path: Sequence[int | str]) -> str:
+    """`at`, for a path of several keys."""
+    for key in path:
+        place = at(place, key)
+    return place
+
+
+def wording(error: ErrorDetails) -> str:
+    """What a validation error says, without the value that caused it."""
+    text = _TEXTS.get(error["type"])
+    return error["msg"] if text is None else text.format(**error.get("ctx", {}))
+
+
+class Problems:
+    """A list of `place: what is wrong and what to do`, in the order of discovery, without repetition."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, None] = {}
+        self._places: set[str] = set()
+
+    def add(self, place: str, text: str) -> None:
+        """Note a problem. `text` never holds a value that may be secret."""
+        self._places.add(place)
+        self._places.update(place[: mark.start()] for mark in _STEP.finditer(place))
+        self._lines[f"{place}: {text}" if place else text] = None
+
+    def known_at(self, place: str) -> bool:
+        """Whether a problem was noted at this place or inside: what follows from it need not be said."""
+        return place in self._places
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
+    def raise_any(self) -> None:
+        """Raise a `ConfigurationError` with every problem, one a line, if there are any."""
+        lines = list(self._lines)
+        if not lines:
+            return
+        if len(lines) == 1:
+            raise ConfigurationError(lines[0])
+        shown = [*lines[:_LIMIT], f"… and {len(lines) - _LIMIT} more"] if len(lines) > _LIMIT else lines
+        raise ConfigurationError("\n  ".join([f"{len(lines)} problems in the configuration:", *shown]))

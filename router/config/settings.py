@@ -1,0 +1,136 @@
+"""The Router's settings: what its arguments, and `router_settings` of a configuration file, mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, SecretStr
+from pydantic.json_schema import WithJsonSchema
+
+from router.config.refusals import SETTINGS
+from router.config.strict import Amount, Count, JsonMapping, Name, PositiveCount, Seconds, Strict
+from router.config.targets import Alias, FallbackMap, RetryPolicy, RoutingGroup, Targets
+from router.stores.redis_url import RedisSettings
+
+_ALIASES_SCHEMA = {
+    "type": "object",
+    "additionalProperties": {
+        "anyOf": [
+            {"type": "string", "minLength": 1},
+            {
+                "type": "object",
+                "properties": {"model": {"type": "string", "minLength": 1}, "hidden": {"type": "boolean"}},
+                "required": ["model"],
+                "additionalProperties": False,
+            },
+        ]
+    },
+}
+
+EVERY_GROUP = "*"
+"""As a key of `fallbacks`, LiteLLM's way to write `default_fallbacks`."""
+
+
+class RouterSettings(Strict):
+    """Everything about a Router that is not a deployment. Times are in seconds."""
+
+    synonyms: ClassVar[Mapping[str, str]] = {"default_params": "default_litellm_params"}
+    refused: ClassVar[Mapping[str, str]] = SETTINGS
+    nested: ClassVar[Mapping[str, type[Strict]]] = {
+        "model_group_alias": Alias,
+        "routing_groups": RoutingGroup,
+        "retry_policy": RetryPolicy,
+        "model_group_retry_policy": RetryPolicy,
+    }
+
+    routing_strategy: Name = "adaptive"
+    """Who of those that may serve a call should."""
+    routing_strategy_args: JsonMapping = Field(default_factory=dict)
+    """Arguments of the strategy."""
+    routing_groups: list[RoutingGroup] = Field(default_factory=list)
+    """Model groups with a strategy of their own."""
+    model_group_alias: Annotated[dict[Name, Alias], WithJsonSchema(_ALIASES_SCHEMA)] = Field(default_factory=dict)
+    """Other names of groups: `{"alias": "group"}` or `{"alias": {"model": "group", "hidden": true}}`."""
+
+    optional_pre_call_checks: list[Name] = Field(default_factory=list)
+    """Checks that decide who may serve a call, by name, in the order they are asked."""
+    enable_pre_call_checks: bool = False
+    """LiteLLM's way to add the check `context_window`."""
+    enable_tag_filtering: bool = False
+    """LiteLLM's way to add the check `tags`."""
+
+    num_retries: Count = 2
+    """Retries of a failed call within its group."""
+    retry_policy: RetryPolicy = RetryPolicy()
+    """Retries by class of failure."""
+    model_group_retry_policy: dict[Name, RetryPolicy] = Field(default_factory=dict)
+    """Retries by class of failure, by group; wins over `retry_policy`."""
+    retry_after: Amount = 0.0
+    """The least time to wait before a retry that has to wait."""
+    timeout: Seconds = 600.0
+    """For one attempt; a deployment's own wins."""
+    stream_timeout: Seconds | None = None
+    """To the first event of a stream; unset: `timeout`."""
+    idle_timeout: Seconds | None = None
+    """Between two chunks of a stream; unset: `timeout`."""
+    deadline: Seconds | None = None
+    """For a whole call: attempts, waits and fallbacks together."""
+
+    fallbacks: FallbackMap = Field(default_factory=dict)
+    """Group → groups to turn to when it fails: `[{"a": ["b", "c"]}]`."""
+    default_fallbacks: Targets = Field(default_factory=list)
+    """Groups to turn to when one without `fallbacks` fails."""
+    context_window_fallbacks: FallbackMap = Field(default_factory=dict)
+    """Group → groups to turn to when the input is too long for it."""
+    content_policy_fallbacks: FallbackMap = Field(default_factory=dict)
+    """Group → groups to turn to when its content filter refuses."""
+    max_fallbacks: Count = 5
+    """Groups that one call may turn to."""
+
+    allowed_fails: Count | None = None
+    """Failures within `cooldown_time` that a deployment may have before it rests; unset: by failure rate."""
+    cooldown_time: Amount | None = None
+    """How long a deployment rests; unset: by how often it failed."""
+    disable_cooldowns: bool = False
+    """Let failed deployments go on."""
+    on_all_down: Literal["try", "wait", "fail"] = "try"
+    """What to do when every deployment of a group rests: try one all the same, wait for one, or fail."""
+    default_max_parallel_requests: PositiveCount | None = None
+    """`max_parallel_requests` of deployments that give none."""
+    default_litellm_params: dict[str, object] = Field(default_factory=dict, repr=False)
+    """Parameters of deployments that don't give their own."""
+
+    redis_url: Annotated[SecretStr, Field(min_length=1)] | None = None
+    """Where the Redis is that shares pins and cooldowns between Routers; unset, like `redis_host`: none."""
+    redis_host: Name | None = None
+    redis_port: Annotated[PositiveCount, Field(le=65535)] | None = None
+    """Default 6379."""
+    redis_username: Name | None = None
+    redis_password: SecretStr | None = None
+    redis_ssl: bool | None = None
+    """Default false."""
+    redis_db: Count | None = None
+    """Default 0."""
+    redis_key_prefix: Name = "homing"
+    """What every key in Redis begins with."""
+    redis_timeout: Seconds = 0.25
+    """Bound of each operation on Redis."""
+    affinity_ttl: Seconds = 2_592_000.0
+    """How long a response's owner is remembered after its last use; default 30 days."""
+    affinity_max_entries: PositiveCount = 100_000
+    """Owners remembered in memory; the least recently used is forgotten first."""
+
+    def redis(self) -> RedisSettings | None:
+        """Where Redis is; None if there is none. Raises `ConfigurationError`."""
+        if self.redis_url is None and self.redis_host is None:
+            return None
+        return RedisSettings.parse(
+            self.redis_url,
+            host=self.redis_host,
+            port=self.redis_port,
+            username=self.redis_username,
+            password=self.redis_password,
+            ssl=self.redis_ssl,
+            db=self.redis_db,
+        )
