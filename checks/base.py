@@ -37,6 +37,18 @@ class Failed:
 Outcome: TypeAlias = Started | Finished | Failed
 
 
+class Preferred(tuple[Deployment, ...]):
+    """What a check returns when order matters: a later deployment serves only if no earlier one is usable."""
+
+    __slots__ = ()
+
+
+class Home(Preferred):
+    """The deployments that hold what the call refers to. The call never leaves them."""
+
+    __slots__ = ()
+
+
 class PreCallCheck(ABC):  # noqa: B024 - every method has a default: a check overrides those it needs
     """Who may serve a call. Override what you need; what you don't override costs nothing.
 
@@ -44,10 +56,11 @@ class PreCallCheck(ABC):  # noqa: B024 - every method has a default: a check ove
     """
 
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
-        """Those of `deployments` that may serve `call`, in order of preference.
+        """Those of `deployments` that may serve `call`; the strategy chooses among them.
 
-        Called before each attempt. Return `deployments` itself to leave the choice open. An empty result, or an
-        `APIError` raised here, ends the attempt: the error's type decides what follows, as if upstream had sent it.
+        Called before each attempt. Return `deployments` itself to leave the choice open, a `Preferred` to bind the
+        strategy to an order. An empty result, or an `APIError` raised here, ends the attempt: the error's type
+        decides what follows, as if upstream had sent it.
         """
         return deployments
 

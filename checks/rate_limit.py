@@ -1,0 +1,143 @@
+"""Hold every deployment to its own `rpm` and `tpm`, by reservation."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from weakref import WeakKeyDictionary
+
+from checks import tokens
+from checks.base import Failed, Finished, Outcome, PreCallCheck
+from providers.errors import RateLimitError
+from providers.types import Call, Deployment
+
+WINDOW = 60.0
+"""Seconds over which `rpm` and `tpm` count: any minute, not the clock's."""
+
+
+class _Claim:
+    """What one call holds of a deployment's minute."""
+
+    __slots__ = ("at", "tokens", "window")
+
+    def __init__(self, window: _Window, at: float, tokens: int) -> None:
+        self.window = window
+        self.at = at
+        self.tokens = tokens
+
+
+class _Window:
+    """The calls of the last minute on one deployment; at most `rpm` of them, or as many as `tpm` lets through."""
+
+    __slots__ = ("claims", "spent")
+
+    def __init__(self) -> None:
+        self.claims: deque[_Claim] = deque()
+        self.spent = 0
+
+    def wait(self, deployment: Deployment, size: int, now: float) -> float:
+        """Seconds until a call of `size` tokens fits; 0 if it does now."""
+        claims = self.claims
+        while claims and claims[0].at <= now - WINDOW:
+            self.spent -= claims.popleft().tokens
+        wait = 0.0
+        if deployment.rpm is not None and len(claims) >= deployment.rpm:
+            wait = claims[len(claims) - deployment.rpm].at + WINDOW - now
+        if deployment.tpm is not None:
+            # a call larger than a whole minute's tokens is let through alone rather than never
+            over = self.spent + min(size, deployment.tpm) - deployment.tpm
+            for claim in claims:
+                if over <= 0:
+                    break
+                over -= claim.tokens
+                wait = max(wait, claim.at + WINDOW - now)
+        return wait
+
+    def settle(self, claim: _Claim, used: int) -> None:
+        """Put what was used in place of what was claimed, unless its minute is over."""
+        if self.claims and claim.at >= self.claims[0].at:
+            self.spent += used - claim.tokens
+            claim.tokens = used
+
+
+class RateLimit(PreCallCheck):
+    """Admits at most `rpm` calls and `tpm` tokens a minute on each deployment, in any minute.
+
+    Room is claimed in the step that picks the deployment (the input's estimate plus `max_output_tokens`) and
+    corrected by the usage that comes back, so a burst can't overshoot. Deployments without room are left out; when
+    none has any, the call waits if it may, and fails with `RateLimitError` (`retry_after` says when) if not.
+    Counts what this Router sends, not what others do.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._windows: WeakKeyDictionary[Deployment, _Window] = WeakKeyDictionary()
+        self._claims: WeakKeyDictionary[Call, _Claim] = WeakKeyDictionary()
+
+    async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+        """Those with room for the call now."""
+        if all(each.rpm is None and each.tpm is None for each in deployments):
+            return deployments
+        now, size = self._clock(), _size(call, deployments)
+        waits = [self._window(each).wait(each, size, now) for each in deployments]
+        if not any(waits):
+            return deployments
+        free = [each for each, wait in zip(deployments, waits, strict=True) if wait <= 0]
+        if free:
+            return free
+        soonest = min(waits)
+        raise RateLimitError(
+            f"every deployment of {call.group!r} is at its rpm or tpm; room in {soonest:.1f} s",
+            retry_after=soonest,
+            code="rate_limit_exceeded",
+        )
+
+    def reserve(self, call: Call, deployment: Deployment, now: float) -> float:
+        """Claim the call's place and tokens."""
+        if deployment.rpm is None and deployment.tpm is None:
+            return 0.0
+        now = self._clock()
+        window, size = self._window(deployment), _size(call, (deployment,))
+        wait = window.wait(deployment, size, now)
+        if wait > 0:
+            return wait
+        claim = _Claim(window, now, size)
+        window.claims.append(claim)
+        window.spent += size
+        self._claims[call] = claim
+        return 0.0
+
+    def release(self, call: Call, deployment: Deployment) -> None:
+        """Give a claim back whose call was never sent."""
+        claim = self._claims.pop(call, None)
+        if claim is not None and claim in claim.window.claims:
+            claim.window.claims.remove(claim)
+            claim.window.spent -= claim.tokens
+
+    async def observe(self, call: Call, deployment: Deployment, outcome: Outcome) -> None:
+        """Correct the claim by what was used: the usage reported, or nothing for a call that failed."""
+        if isinstance(outcome, Failed):
+            used: object = 0
+        elif isinstance(outcome, Finished) and outcome.response is not None:
+            usage = outcome.response.to_dict().get("usage")
+            used = usage.get("total_tokens") if isinstance(usage, dict) else None
+        else:
+            return
+        claim = self._claims.pop(call, None)
+        if claim is not None and isinstance(used, int):
+            claim.window.settle(claim, used)
+
+    def _window(self, deployment: Deployment) -> _Window:
+        window = self._windows.get(deployment)
+        if window is None:
+            window = self._windows[deployment] = _Window()
+        return window
+
+
+def _size(call: Call, deployments: Sequence[Deployment]) -> int:
+    """Tokens to claim; counted only if someone has a limit on them."""
+    if call.verb.by_id or all(each.tpm is None for each in deployments):
+        return 0
+    most = call.body.get("max_output_tokens")
+    return tokens.bound(call) // 4 + (most if isinstance(most, int) else 0)
