@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from enum import Enum
 
 from providers.simulated import refusals, snapshot
+from providers.simulated.asked import Asked
 from providers.simulated.behaviour import Behaviour
 from providers.simulated.events import opening
 from providers.simulated.limits import Limits, retry_headers
@@ -26,21 +27,21 @@ _GENERATES = frozenset({Verb.CREATE, Verb.COMPACT, Verb.INPUT_TOKENS})
 _EVENT_FAULTS = frozenset({"error_event", "error_event_flat", "error_event_after_output"})
 
 
-def refuse(
-    behaviour: Behaviour, verb: Verb | None, stream: bool, model: str, request_id: str, limits: Limits
-) -> WireError | None:
+def refusal(asked: Asked, limits: Limits) -> WireError | None:
     """The error that the behaviour's fault gives to a request, or None."""
+    behaviour, verb = asked.behaviour, asked.verb
     fault, wait = behaviour.fault, behaviour.retry_after
-    if fault == "500" or (fault in _EVENT_FAULTS and verb is Verb.CREATE and not stream):
-        return WireError(500, refusals.server_error(request_id))
+    whole = verb is Verb.CREATE and not asked.stream
+    if fault == "500" or (fault in _EVENT_FAULTS and whole):
+        return WireError(500, refusals.server_error(asked.request_id))
     if fault == "503":
         return WireError(503, _OVERLOADED, retry_headers(wait) if wait else None)
     if fault == "401":
-        return refusals.wrong_key(azure=False)
+        return refusals.wrong_key(asked.route.azure)
     if fault == "403":
-        return invalid(f"Project does not have access to model `{model}`.", code="model_not_found", status=403)
-    if fault == "429" or (fault == "rate_limit_event" and verb is Verb.CREATE and not stream):
-        return limits.exceeded(behaviour, model, "tokens", 0, 1, wait)
+        return invalid(f"Project does not have access to model `{asked.model}`.", code="model_not_found", status=403)
+    if fault == "429" or (fault == "rate_limit_event" and whole):
+        return limits.exceeded(behaviour, asked.model, "tokens", 0, 1, wait)
     if verb not in _GENERATES:
         return None
     if fault == "404":

@@ -15,6 +15,7 @@ from aiohttp.web_request import BaseRequest
 
 from providers import jsonio
 from providers.simulated import faults, refusals
+from providers.simulated.asked import Asked
 from providers.simulated.behaviour import Behaviour
 from providers.simulated.faults import Break
 from providers.simulated.ledger import Ledger, Record
@@ -22,7 +23,7 @@ from providers.simulated.limits import Limits
 from providers.simulated.mint import Mint
 from providers.simulated.refusals import WireError
 from providers.simulated.routes import Route, route
-from providers.simulated.service import DEFAULT_MODEL, Service
+from providers.simulated.service import Service
 from providers.types import Json, JsonObject, Verb
 
 _RST = struct.pack("ii", 1, 0)  # SO_LINGER with 0 seconds: close sends RST, not FIN
@@ -37,26 +38,6 @@ class Conduct:
     behaviour: Behaviour
     script: Callable[[], Behaviour | None]
     """The behaviour that a test has laid down for the next creation, if any."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """One request, read and understood."""
-
-    request: BaseRequest
-    route: Route
-    body: JsonObject
-    size: int
-    behaviour: Behaviour
-    request_id: str
-
-    @property
-    def stream(self) -> bool:
-        return self.body.get("stream") is True
-
-    @property
-    def model(self) -> str:
-        return str(self.body.get("model") or DEFAULT_MODEL)
 
 
 class Front:
@@ -105,7 +86,7 @@ class Front:
         if refusal is not None:
             return self._error(refusal, request_id, found.azure, self._conduct.behaviour)
         behaviour = (self._conduct.script() if found.verb is Verb.CREATE else None) or self._conduct.behaviour
-        asked = _Asked(request, found, body if isinstance(body, dict) else {}, len(raw), behaviour, request_id)
+        asked = Asked(request, found, body if isinstance(body, dict) else {}, len(raw), behaviour, request_id)
         try:
             return await self._answer(asked)
         except WireError as error:
@@ -116,7 +97,7 @@ class Front:
         query = dict(request.query) if request.query_string else {}
         self._ledger.note(Record(request.method, request.path, query, headers, body, found.response_id, found.verb))
 
-    async def _answer(self, asked: _Asked) -> web.StreamResponse:
+    async def _answer(self, asked: Asked) -> web.StreamResponse:
         behaviour = asked.behaviour
         if behaviour.fault == "reset":
             await _reset(asked.request)
@@ -129,32 +110,30 @@ class Front:
         if behaviour.fault == "garbage":
             kind = "text/event-stream; charset=utf-8" if asked.stream else "application/json"
             return web.Response(body=_GARBAGE, headers={**self._headers(asked), "content-type": kind})
-        if asked.route.verb is Verb.CREATE:
+        if asked.verb is Verb.CREATE:
             return await self._create(asked)
-        query = asked.request.query
-        if asked.route.verb is Verb.GET and query.get("stream") == "true":
+        if asked.verb is Verb.GET and asked.request.query.get("stream") == "true":
             return await self._resume(asked)
         return self._json(self._look_up(asked), self._headers(asked))
 
-    def _admit(self, asked: _Asked) -> None:
+    def _admit(self, asked: Asked) -> None:
         """Raise what stands between this request and an answer."""
         if self._api_keys is not None:
             scheme, _, token = asked.request.headers.get("authorization", "").partition(" ")
             key = token if scheme.lower() == "bearer" else asked.request.headers.get("api-key", "")
             if key not in self._api_keys:
                 raise refusals.wrong_key(asked.route.azure)
-        behaviour, verb = asked.behaviour, asked.route.verb
-        refusal = faults.refuse(behaviour, verb, asked.stream, asked.model, asked.request_id, self._limits)
+        refusal = faults.refusal(asked, self._limits)
         if refusal is not None:
             raise refusal
-        if behaviour.failure_rate and self._rng.random() < behaviour.failure_rate:
+        if self._rng.random() < asked.behaviour.failure_rate:
             raise WireError(500, refusals.server_error(asked.request_id))
-        if verb in (Verb.CREATE, Verb.COMPACT):
-            self._limits.admit(behaviour, asked.model, max(1, asked.size // 4))
+        if asked.verb in (Verb.CREATE, Verb.COMPACT):
+            self._limits.admit(asked.behaviour, asked.model, max(1, asked.size // 4))
 
-    def _look_up(self, asked: _Asked) -> JsonObject:
-        service, behaviour, response_id = self._service, asked.behaviour, asked.route.response_id or ""
-        match asked.route.verb:
+    def _look_up(self, asked: Asked) -> JsonObject:
+        service, behaviour, response_id = self._service, asked.behaviour, asked.response_id
+        match asked.verb:
             case Verb.GET:
                 return service.get(response_id, behaviour)
             case Verb.DELETE:
@@ -170,7 +149,7 @@ class Front:
             case _:
                 return service.models()
 
-    async def _create(self, asked: _Asked) -> web.StreamResponse:
+    async def _create(self, asked: Asked) -> web.StreamResponse:
         behaviour = asked.behaviour
         generation = self._service.create(asked.body, behaviour, asked.route.azure)
         if asked.stream:
@@ -190,16 +169,16 @@ class Front:
         self._service.commit(generation)
         return self._json(generation.final, headers)
 
-    async def _resume(self, asked: _Asked) -> web.StreamResponse:
+    async def _resume(self, asked: Asked) -> web.StreamResponse:
         after = asked.request.query.get("starting_after", "-1")
         if not after.lstrip("-").isdecimal():
             raise refusals.invalid("Invalid type for 'starting_after': expected an integer.", param="starting_after")
-        events = self._service.resume(asked.route.response_id or "", asked.behaviour)
+        events = self._service.resume(asked.response_id, asked.behaviour)
         return await self._stream(asked, events, int(after) + 1, None)
 
     async def _stream(
         self,
-        asked: _Asked,
+        asked: Asked,
         events: Iterator[JsonObject | Break] | Iterator[JsonObject],
         first: int,
         ended: Callable[[], None] | None,
@@ -233,7 +212,7 @@ class Front:
             whole["obfuscation"] = self._mint.padding()
         return b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), jsonio.dumps(whole))
 
-    async def _half(self, asked: _Asked, body: bytes) -> web.StreamResponse:
+    async def _half(self, asked: Asked, body: bytes) -> web.StreamResponse:
         """A JSON body that is promised whole and breaks off."""
         fault = asked.behaviour.fault
         headers = {**self._headers(asked), "content-type": "application/json", "content-length": str(len(body))}
@@ -244,7 +223,7 @@ class Front:
             await _cut(asked.request)
         await _gone()
 
-    def _headers(self, asked: _Asked) -> dict[str, str]:
+    def _headers(self, asked: Asked) -> dict[str, str]:
         return self._head(asked.request_id, asked.route.azure, asked.behaviour)
 
     def _head(self, request_id: str, azure: bool, behaviour: Behaviour) -> dict[str, str]:
@@ -284,7 +263,7 @@ def _parse(raw: bytes) -> tuple[Json, WireError | None]:
     return body, refusals.invalid(message)
 
 
-def _wants_padding(asked: _Asked) -> bool:
+def _wants_padding(asked: Asked) -> bool:
     options = asked.body.get("stream_options")
     declined = isinstance(options, dict) and options.get("include_obfuscation") is False
     return not declined and asked.request.query.get("include_obfuscation") != "false"

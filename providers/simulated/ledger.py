@@ -58,6 +58,7 @@ class Ledger:
     def expect(self, condition: Callable[[], bool]) -> Future[None]:
         """Done as soon as `condition` holds, which is asked now and after each change."""
         waiter: tuple[Callable[[], bool], Future[None]] = (condition, Future())
+        waiter[1].set_running_or_notify_cancel()  # from here on only `_settle` ends it
         with self._lock:
             if not _settle(*waiter):
                 self._waiting.append(waiter)

@@ -44,13 +44,12 @@ class Listener:
             self._server = None
             self._socket = _bound(self._host, self.port)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Give the port back."""
         self._wanted = False
         if self._opening is not None:
-            self._opening.cancel()
-        if self._server is not None:
-            self._server.close()
+            await self._opening
+        self.refuse()
         self._socket.close()
 
 

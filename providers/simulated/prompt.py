@@ -16,6 +16,7 @@ _LONGEST_ID = 64
 _ID = re.compile(r"[A-Za-z0-9_-]+")
 _CALLS = {"function_call": "function_call_output", "custom_tool_call": "custom_tool_call_output"}
 _OUTPUTS = frozenset(_CALLS.values())
+_PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc", "function_call_output": "fco"}
 _BYTES_PER_TOKEN = 4
 _OPENING_WORDS = 6
 
@@ -93,17 +94,18 @@ def _items(value: Json, mint: Mint, stem: str) -> list[JsonObject]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         message = "Invalid type for 'input': expected a string or a list of items."
         raise refusals.invalid(message, param="input", code="invalid_type")
-    return [_normal(item, mint, stem) for item in cast("list[JsonObject]", value)]
+    return [_normal(item, place, mint, stem) for place, item in enumerate(cast("list[JsonObject]", value))]
 
 
-def _normal(item: JsonObject, mint: Mint, stem: str) -> JsonObject:
+def _normal(item: JsonObject, place: int, mint: Mint, stem: str) -> JsonObject:
     """An item as it is stored: typed, with an id, its content a list."""
     kind = item.get("type") or ("message" if "role" in item else None)
     if not isinstance(kind, str):
-        raise refusals.invalid("Missing required parameter: 'input[0].type'.", param="input", code="invalid_value")
+        name = f"input[{place}].type"
+        raise refusals.invalid(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
     if kind == "item_reference":
         return item
-    whole = {**item, "type": kind, "id": item.get("id") or mint.id("msg" if kind == "message" else "item", stem)}
+    whole = {**item, "type": kind, "id": item.get("id") or mint.id(_PREFIXES.get(kind, "item"), stem)}
     if kind == "message":
         whole.setdefault("status", "completed")
         if isinstance(content := item.get("content"), str):

@@ -170,7 +170,7 @@ class SimulatedUpstream:
         """Close the port and every connection, and wait until all requests have ended. Idempotent."""
         if self._listener is None or self._connections is None:
             return
-        self._listener.close()
+        await self._listener.close()
         self._connections.abort()
         await self._ledger.until(lambda: not self._ledger.active and not self._ledger.open, _PATIENCE)
         self._listener = self._connections = self._loop = None
