@@ -43,6 +43,11 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path / "site"
 
 
+@pytest.mark.parametrize("name", LOWER)
+def test_each_package_carries_the_mark(name: str) -> None:
+    assert _guard.MARKER in (ROOT / name / "__init__.py").read_bytes(), "the docstring must hold router._guard.MARKER"
+
+
 def test_router_imports_where_nothing_shadows_it(tmp_path: Path) -> None:
     run = _import_router(tmp_path, ROOT)
     assert run.stdout.startswith("imported"), run.stderr
