@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import cast
 
 from providers import jsonio
@@ -72,7 +73,7 @@ def read_prompt(body: JsonObject, parent: Stored | None, state: State, mint: Min
     said = [text for item in items if item.get("role") == "user" and (text := text_of(item))]
     opening = before.opening if before else compacted[1] or " ".join(" ".join(said[:1]).split()[:_OPENING_WORDS])
     number = before.number + 1 if before else compacted[0] + max(1, len(said))
-    size = len(jsonio.dumps(items)) + len(str(body.get("instructions") or "")) + len(jsonio.dumps(body.get("tools")))
+    size = len(jsonio.dumps([body.get(name) for name in ("input", "instructions", "tools")]))
     return Prompt(before, items, number, opening, cached + max(1, size // _BYTES_PER_TOKEN), cached)
 
 
@@ -135,7 +136,7 @@ def _check_calls(items: tuple[JsonObject, ...], before: Turn | None) -> None:
         raise refusals.invalid(message, param="input")
     for call_id in sorted(known - answered):
         raise refusals.invalid(f"No tool output found for function call {call_id}.", param="input")
-    for item, following in zip(items, (*items[1:], None), strict=True):
+    for item, following in zip_longest(items, items[1:]):
         if item["type"] == "reasoning" and (following is None or following.get("role") == "user"):
             message = f"Item '{item['id']}' of type 'reasoning' was provided without its required following item."
             raise refusals.invalid(message, param="input")

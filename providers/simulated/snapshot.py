@@ -25,6 +25,15 @@ _COMPUTED = frozenset(
 )
 
 
+_NO_IMAGES: JsonObject = {
+    "input_tokens": 0,
+    "input_tokens_details": {"image_tokens": 0, "text_tokens": 0},
+    "output_tokens": 0,
+    "output_tokens_details": {"image_tokens": 0, "text_tokens": 0},
+    "total_tokens": 0,
+}
+
+
 def blank(response_id: str, model: str, created_at: int) -> JsonObject:
     """A response that has just begun, every parameter at its default."""
     return {
@@ -57,7 +66,7 @@ def blank(response_id: str, model: str, created_at: int) -> JsonObject:
         "temperature": 1.0,
         "text": {"format": {"type": "text"}, "verbosity": "medium"},
         "tool_choice": "auto",
-        "tool_usage": {"web_search": {"num_requests": 0}},
+        "tool_usage": {"image_gen": _NO_IMAGES, "web_search": {"num_requests": 0}},
         "tools": [],
         "top_logprobs": 0,
         "top_p": 1.0,
