@@ -15,14 +15,15 @@ from router import _guard
 ROOT = Path(_guard.__file__).parents[1]
 PACKAGES = ("router", "strategies", "checks", "providers")
 LOWER = PACKAGES[1:]
+ALONE = "-S"  # without site-packages, where an editable install of this project would supply what is missing
 
 
-def _import_router(cwd: Path, path: Path) -> subprocess.CompletedProcess[str]:
+def _import_router(cwd: Path, path: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """`import router` in a fresh interpreter started in `cwd`, with our packages in `path`."""
     env = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE_")} | {
         "PYTHONPATH": str(path)
     }
-    command = [sys.executable, "-W", "error", "-c", "import router; print('imported', router.__file__)"]
+    command = [sys.executable, *options, "-W", "error", "-c", "import router; print('imported', router.__file__)"]
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -83,13 +84,13 @@ def test_a_package_overwritten_by_another_distribution_is_named(tmp_path: Path, 
 
 def test_a_package_that_another_distributions_uninstall_took_along_is_reported(tmp_path: Path, copy: Path) -> None:
     (copy / "checks" / "__init__.py").unlink()
-    message = _only_error(_import_router(tmp_path, copy))
+    message = _only_error(_import_router(tmp_path, copy, ALONE))
     assert f"package 'checks' is missing from {copy}. Reinstall this one: pip install" in message
 
 
 def test_a_package_that_is_gone_altogether_is_reported(tmp_path: Path, copy: Path) -> None:
     shutil.rmtree(copy / "providers")
-    assert "package 'providers' is missing" in _only_error(_import_router(tmp_path, copy))
+    assert "package 'providers' is missing" in _only_error(_import_router(tmp_path, copy, ALONE))
 
 
 def test_ours_reached_through_a_link_is_ours(tmp_path: Path, copy: Path) -> None:
