@@ -1,4 +1,4 @@
-"""Who may serve a call: pre-call checks, and what a check of your own is made of."""
+"""Who may serve a call: pre-call checks, and what a check of your own is made of. Part of homing-router."""
 
 from checks.base import (
     AffinityStore,

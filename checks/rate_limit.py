@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from weakref import WeakKeyDictionary
 
+from cachetools import LRUCache
+
 from checks import tokens
 from checks.base import Failed, Finished, Outcome, PreCallCheck
 from providers.errors import RateLimitError
@@ -14,6 +16,9 @@ from providers.types import Call, Deployment
 
 WINDOW = 60.0
 """Seconds over which `rpm` and `tpm` count: any minute, not the clock's."""
+
+MOST_DEPLOYMENTS = 10_000
+"""Deployments whose minute is remembered; the least recently used is forgotten first."""
 
 
 class _Claim:
@@ -72,7 +77,8 @@ class RateLimit(PreCallCheck):
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._windows: WeakKeyDictionary[Deployment, _Window] = WeakKeyDictionary()
+        # by id: what a deployment was sent counts on when the model list is replaced
+        self._windows: LRUCache[str, _Window] = LRUCache(MOST_DEPLOYMENTS)
         self._claims: WeakKeyDictionary[Call, _Claim] = WeakKeyDictionary()
 
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
@@ -129,9 +135,9 @@ class RateLimit(PreCallCheck):
             claim.window.settle(claim, used)
 
     def _window(self, deployment: Deployment) -> _Window:
-        window = self._windows.get(deployment)
+        window = self._windows.get(deployment.id)
         if window is None:
-            window = self._windows[deployment] = _Window()
+            window = self._windows[deployment.id] = _Window()
         return window
 
 

@@ -74,14 +74,14 @@ class APIError(RouterError):
         status_code: int | None = None,
         code: str | None = None,
         param: str | None = None,
-        type: str | None = None,  # noqa: A002 - the field's name in the protocol
+        type: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
         body: Json = None,
         deployment_id: str | None = None,
         provider: str | None = None,
         attempts: tuple[Attempt, ...] = (),
-        received: tuple[dict[str, Json], ...] = (),
+        received: dict[str, Json] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -99,7 +99,7 @@ class APIError(RouterError):
         self.attempts = attempts
         """Everything that was tried for the call, in order."""
         self.received = received
-        """The events that were handed out before a stream failed."""
+        """The response as far as it had arrived when a stream failed after its first output."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (self.__class__, self.message), self.__dict__
@@ -220,6 +220,12 @@ class MalformedReplyError(DeploymentError):
 
 class NoDeploymentError(DeploymentError):
     """No deployment of the group may serve this call now; the message says why for each."""
+
+    status = 503
+
+
+class HomeLostError(DeploymentError):
+    """The deployment that holds the response can't serve the call, and no other holds it too."""
 
     status = 503
 

@@ -49,11 +49,11 @@ class Connection:
     """Check the server's certificate; a path names a CA bundle."""
     cert: str | None = None
     """Path of a PEM file with the client certificate and its key."""
-    proxy: str | None = None
-    """URL of an HTTP proxy."""
+    proxy: str | None = field(default=None, repr=False)
+    """URL of an HTTP proxy; may hold its password."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Deployment:
     """One place that can serve a model. Built from one entry of `model_list`; compared by identity."""
 
@@ -107,7 +107,7 @@ class Deployment:
     """What a provider derives from the rest once (URLs, headers); freed with the deployment."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Call:
     """One client call as the rooms below the Router see it. `dataclasses.replace` makes another."""
 

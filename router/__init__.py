@@ -1,5 +1,112 @@
-"""Homing Router."""
+"""Homing Router: balances LLM deployments behind the Responses API and brings every conversation home.
+
+The public names are those of `__all__`; submodules are private. Errors are drawn in `providers.errors`:
+
+    RouterError
+    ├── ConfigurationError            yours
+    └── APIError                      has a status_code, and the attempts
+        ├── CallerError               the request's fault
+        ├── CredentialError           the key's
+        ├── NotFoundError             the model's
+        ├── RateLimitError            nobody's: wait
+        ├── DeploymentError           the deployment's
+        └── TransportError            the way there
+"""
 
 from router._guard import require_own_packages
 
 require_own_packages()  # before anything that imports them
+
+from checks.base import PreCallCheck
+from providers.errors import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    Attempt,
+    AuthenticationError,
+    BadRequestError,
+    CallerError,
+    ConfigurationError,
+    ConflictError,
+    ContentPolicyViolationError,
+    ContextWindowExceededError,
+    CredentialError,
+    DeploymentError,
+    HomeLostError,
+    InsufficientQuotaError,
+    InternalServerError,
+    MalformedReplyError,
+    ModelNotFoundError,
+    NoDeploymentError,
+    NotFoundError,
+    PermissionDeniedError,
+    PreviousResponseNotFoundError,
+    RateLimitError,
+    RequestTooLargeError,
+    ResponseNotFoundError,
+    RouterError,
+    ServiceUnavailableError,
+    StreamInterruptedError,
+    Timeout,
+    TransportError,
+    UnknownModelError,
+    UnprocessableEntityError,
+)
+from providers.types import Call, Deployment, Verb
+from providers.views import Event, Response, Routing
+from router.functions import aresponses, responses
+from router.pool import DeploymentHealth
+from router.router import Router
+from router.stream import ResponseStream
+from router.sync import SyncResponseStream
+from strategies.base import Candidate, Strategy
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APITimeoutError",
+    "Attempt",
+    "AuthenticationError",
+    "BadRequestError",
+    "Call",
+    "CallerError",
+    "Candidate",
+    "ConfigurationError",
+    "ConflictError",
+    "ContentPolicyViolationError",
+    "ContextWindowExceededError",
+    "CredentialError",
+    "Deployment",
+    "DeploymentError",
+    "DeploymentHealth",
+    "Event",
+    "HomeLostError",
+    "InsufficientQuotaError",
+    "InternalServerError",
+    "MalformedReplyError",
+    "ModelNotFoundError",
+    "NoDeploymentError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "PreCallCheck",
+    "PreviousResponseNotFoundError",
+    "RateLimitError",
+    "RequestTooLargeError",
+    "Response",
+    "ResponseNotFoundError",
+    "ResponseStream",
+    "Router",
+    "RouterError",
+    "Routing",
+    "ServiceUnavailableError",
+    "Strategy",
+    "StreamInterruptedError",
+    "SyncResponseStream",
+    "Timeout",
+    "TransportError",
+    "UnknownModelError",
+    "UnprocessableEntityError",
+    "Verb",
+    "aresponses",
+    "responses",
+]

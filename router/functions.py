@@ -1,0 +1,53 @@
+"""Calls without a Router: `router.aresponses(model="openai/o1-pro", input="…")`."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from cachetools import LRUCache
+
+from providers.views import Response
+from router.router import Router
+from router.stream import ResponseStream
+from router.sync import SyncResponseStream
+
+MOST = 64
+"""Routers kept for reuse, so that connections are; the least recently used is dropped first."""
+
+_PARAMS = ("api_key", "api_base", "base_url", "api_version", "organization", "project", "custom_llm_provider")
+_lock = threading.Lock()
+_routers: LRUCache[tuple[object, ...], Router] = LRUCache(MOST)
+
+
+def _router(model: str, params: dict[str, Any]) -> Router:
+    """A Router of one deployment, the same one for the same place and key."""
+    given = {name: params.pop(name) for name in _PARAMS if name in params}
+    key = (model, *sorted((name, str(value)) for name, value in given.items()))
+    with _lock:
+        router = _routers.get(key)
+        if router is None:
+            entry = {"model_name": model, "litellm_params": {"model": model, **given}}
+            router = _routers[key] = Router([entry])
+        return router
+
+
+async def aresponses(model: str, input: Any = ..., *, stream: bool = False, **params: Any) -> Response | ResponseStream:
+    """Create a response with no Router: `model` is `provider/model`, the key comes from the environment.
+
+    `api_key`, `api_base`, `api_version`, `organization` and `project` may be passed; all else is as of
+    `Router.aresponses`. Retried as a Router retries; connections are kept. Raises `ConfigurationError` if the
+    model's provider is unknown or has no key.
+    """
+    router = _router(model, params)
+    if input is not ...:
+        params["input"] = input
+    return await router.aresponses(model, stream=stream, **params)
+
+
+def responses(model: str, input: Any = ..., *, stream: bool = False, **params: Any) -> Response | SyncResponseStream:
+    """As `aresponses`, for synchronous callers."""
+    router = _router(model, params)
+    if input is not ...:
+        params["input"] = input
+    return router.responses(model, stream=stream, **params)

@@ -1,0 +1,150 @@
+"""What a caller passes to a verb, sorted: what goes upstream, and what is for the Router."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from providers.errors import BadRequestError
+from providers.types import Call, Verb
+from router.config.targets import FallbackMap, RetryPolicy
+from router.config.targets import Target as TargetModel
+from router.engine import Limits
+from router.plan import Policy, Target
+
+T = TypeVar("T")
+
+_LIMITS = ("timeout", "stream_timeout", "idle_timeout", "deadline")
+_WIRE = ("extra_headers", "extra_query", "extra_body", "litellm_metadata")
+_POLICY = (
+    "num_retries",
+    "retry_policy",
+    "fallbacks",
+    "context_window_fallbacks",
+    "content_policy_fallbacks",
+    "max_fallbacks",
+    "disable_fallbacks",
+)
+ROUTING = frozenset((*_LIMITS, *_WIRE, *_POLICY))
+"""Arguments of every verb that are the Router's; all others go upstream."""
+
+_NO_LIMITS = Limits()
+_MAPS: TypeAdapter[dict[str, list[TargetModel]]] = TypeAdapter(FallbackMap)
+_LISTS = TypeAdapter(list[TargetModel])
+_RETRIES = TypeAdapter(RetryPolicy)
+
+
+class Request:
+    """One verb's arguments, sorted and checked. Raises `BadRequestError` naming the argument that is wrong."""
+
+    __slots__ = ("_options", "body", "limits", "model", "verb")
+
+    def __init__(self, verb: Verb, model: str, params: dict[str, object]) -> None:
+        self.verb = verb
+        self.model = model
+        self.limits = _NO_LIMITS
+        if ROUTING.isdisjoint(params):
+            self.body: dict[str, object] = params
+            self._options: dict[str, object] = {}
+            return
+        self.body = {name: value for name, value in params.items() if name not in ROUTING}
+        self._options = {name: params[name] for name in ROUTING & params.keys() if params[name] is not None}
+        self.limits = Limits(**{name: self._seconds(name) for name in _LIMITS if name in self._options})
+
+    def call(self, *, stream: bool, response_id: str | None = None) -> Call:
+        """The call, its group still to be found. Of by-id verbs everything but the id is in the query."""
+        query = self._mapping("extra_query")
+        body: dict[str, object] = self.body
+        if self.verb.by_id:
+            query, body = {**body, **query}, {}
+            if stream:
+                query["stream"] = True
+        if not self._options:
+            return Call("", self.verb, body, self.model, "", stream, response_id, query=query)
+        return Call(
+            group="",
+            verb=self.verb,
+            body=body,
+            model=self.model,
+            stream=stream,
+            response_id=response_id,
+            headers={name: str(value) for name, value in self._mapping("extra_headers").items()},
+            query=query,
+            extra_body=self._mapping("extra_body"),
+            metadata=self._mapping("litellm_metadata"),
+        )
+
+    def policy(self, policy: Policy, group: str) -> Policy:
+        """`policy` with what this call changes of it."""
+        options = self._options
+        if options.keys().isdisjoint(_POLICY):
+            return policy
+        changes: dict[str, object] = {}
+        if "num_retries" in options:
+            changes |= {"num_retries": self._count("num_retries"), "insistent": True}
+        if "retry_policy" in options:
+            changes["retry_policy"] = retries(self._parsed("retry_policy", _RETRIES))
+        if "fallbacks" in options:
+            changes |= {"fallbacks": {group: self._targets("fallbacks", group)}, "default_fallbacks": ()}
+        for name in ("context_window_fallbacks", "content_policy_fallbacks"):
+            if name in options:
+                changes[name] = {group: self._targets(name, group)}
+        if "max_fallbacks" in options:
+            changes["max_fallbacks"] = self._count("max_fallbacks")
+        if "disable_fallbacks" in options:
+            changes["disable_fallbacks"] = bool(options["disable_fallbacks"])
+        return replace(policy, **changes)  # type: ignore[arg-type]  # the names are Policy's own
+
+    # arguments
+
+    def _seconds(self, name: str) -> float:
+        value = self._options[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+            raise self._wrong(name, f"must be a number of seconds above 0, not {value!r}")
+        return float(value)
+
+    def _count(self, name: str) -> int:
+        value = self._options[name]
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise self._wrong(name, f"must be a whole number from 0, not {value!r}")
+        return value
+
+    def _mapping(self, name: str) -> dict[str, object]:
+        value = self._options.get(name)
+        if value is None:
+            return {}
+        if not isinstance(value, Mapping):
+            raise self._wrong(name, f"must be a mapping, not {type(value).__name__}")
+        return {str(key): item for key, item in value.items()}
+
+    def _targets(self, name: str, group: str) -> tuple[Target, ...]:
+        """A list of groups for this call, or the Router's own form: a mapping, or a list of one-key mappings."""
+        value = self._options[name]
+        items = value if isinstance(value, list) else []
+        if isinstance(value, Mapping) or (items and all(isinstance(i, Mapping) and "model" not in i for i in items)):
+            table = self._parsed(name, _MAPS)
+            return targets(table.get(group) or table.get("*", []))
+        return targets(self._parsed(name, _LISTS))
+
+    def _parsed(self, name: str, adapter: TypeAdapter[T]) -> T:
+        try:
+            return adapter.validate_python(self._options[name])
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise self._wrong(name, str(first["msg"])) from None
+
+    def _wrong(self, name: str, problem: str) -> BadRequestError:
+        return BadRequestError(f"{name}: {problem}", param=name, code="invalid_argument")
+
+
+def targets(models: list[TargetModel]) -> tuple[Target, ...]:
+    """The plan's targets for configured ones."""
+    return tuple(Target(each.model, each.overrides) for each in models)
+
+
+def retries(policy: RetryPolicy) -> dict[str, int]:
+    """Retries by class, of those that are set."""
+    return {name: count for name, count in policy.model_dump().items() if count is not None}

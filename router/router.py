@@ -1,0 +1,267 @@
+"""The face: construction, the verbs, the model list. What happens to a call stands in `engine`."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+import weakref
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+
+from checks.base import AffinityStore
+from checks.catalog import Services
+from checks.catalog import build as build_checks
+from checks.responses_api_deployment import ResponsesApiDeployment
+from providers.errors import BadRequestError
+from providers.types import Call, Deployment, JsonObject, Verb
+from providers.views import Routed
+from router import wiring
+from router.config import build_deployment, describe, json_schema, load
+from router.engine import Engine, Place, Run
+from router.options import RouterOptions
+from router.plan import Plan, Target
+from router.pool import DeploymentHealth, Pool
+from router.registry import Registry
+from router.request import Request, retries
+from router.shared import open_stores
+from router.stream import ResponseStream
+from router.sync import Portal
+from router.transport import choose
+from router.transport.base import Transport
+from router.verbs import Verbs
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class Router(Verbs):
+    """Balances calls over deployments, keeps conversations at home, moves on from what fails.
+
+    `model_list`: deployments, as LiteLLM writes them: `{"model_name", "litellm_params", "model_info"}`. All else is
+    optional; `RouterOptions` lists the settings, times in seconds. Beyond those that a file can hold:
+
+    - `optional_pre_call_checks`: names, instances or subclasses of `PreCallCheck`, asked in this order;
+    - `routing_strategy`: a name, or an object with a `pick` method, or a class of such (default `adaptive`);
+    - `http_client`: an `httpx.AsyncClient`, an `httpx.AsyncBaseTransport` or a `Transport` to send with;
+    - `affinity_store`: where owners of responses are remembered, instead of memory or Redis;
+    - `clock`, `rng`, `sleep`: time, randomness and waiting, for tests and simulations.
+
+    Raises `ConfigurationError` that names every problem and its place. Routers share nothing. Close with `aclose`
+    (or `close`), or use `async with` (or `with`).
+    """
+
+    def __init__(
+        self,
+        model_list: Sequence[Mapping[str, object]] = (),
+        *,
+        optional_pre_call_checks: Sequence[wiring.CheckSpec] | None = None,
+        routing_strategy: wiring.StrategySpec | None = None,
+        http_client: httpx.AsyncClient | httpx.AsyncBaseTransport | Transport | None = None,
+        affinity_store: AffinityStore | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        **settings: Unpack[RouterOptions],
+    ) -> None:
+        raw = cast("dict[str, object]", settings)
+        if isinstance(routing_strategy, str):
+            raw, routing_strategy = {**raw, "routing_strategy": routing_strategy}, None
+        deployments, self._settings = load(model_list, raw)
+        self._raw = raw
+        rng = rng or random.Random()
+        self._lock = threading.Lock()
+        self._aliases = {name: alias.model for name, alias in self._settings.model_group_alias.items()}
+        self._strategies = wiring.StrategyFactory(self._settings, routing_strategy, rng)
+        self._pool = Pool(wiring.health(self._settings), clock=clock, rng=rng)
+        self._stores = open_stores(self._settings, self._pool, affinity_store, clock)
+        services = Services(self._stores.affinity, self._locate, self._settings.affinity_ttl, clock)
+        self._checks = build_checks(wiring.check_specs(self._settings, optional_pre_call_checks), services)
+        self._transport = choose(http_client)
+        self._policy = wiring.policy(self._settings)
+        self._policies = {
+            group: replace(self._policy, retry_policy={**self._policy.retry_policy, **retries(own)})
+            for group, own in self._settings.model_group_retry_policy.items()
+        }
+        self._deadline = self._settings.deadline
+        self._clock = clock
+        self._engine = Engine(
+            self._pool,
+            self._transport,
+            self._checks,
+            self._place,
+            wiring.limits(self._settings),
+            clock=clock,
+            rng=rng,
+            sleep=sleep,
+        )
+        self._portal = Portal()
+        weakref.finalize(self, self._portal.stop)
+        self._swap(Registry(deployments, self._aliases))
+
+    def __repr__(self) -> str:
+        groups = ", ".join(f"{name} x{len(members)}" for name, members in self._registry.groups.items())
+        return f"<Router {groups or 'empty'}>"
+
+    # the model list
+
+    @staticmethod
+    def json_schema() -> dict[str, Any]:
+        """The JSON Schema of `model_list` and the settings, for editors and for checking files."""
+        return json_schema()
+
+    def set_model_list(self, model_list: Sequence[Mapping[str, object]]) -> None:
+        """Replace every deployment at once. Calls in flight end where they are.
+
+        What is known of a deployment lives on if its id does. Raises `ConfigurationError` and changes nothing if
+        anything is wrong.
+        """
+        deployments, _ = load(model_list, self._raw)
+        with self._lock:
+            self._swap(Registry(deployments, self._aliases))
+
+    def add_deployment(self, entry: Mapping[str, object]) -> str:
+        """Add one deployment and return its id. Raises `ConfigurationError`, also if its id is taken."""
+        with self._lock:
+            deployment = self._build(entry, taken=self._registry.by_id)
+            self._swap(self._registry.adding(deployment))
+        return deployment.id
+
+    def upsert_deployment(self, entry: Mapping[str, object]) -> str:
+        """Add one deployment, or put it in the place of the one with its id. Raises `ConfigurationError`."""
+        with self._lock:
+            deployment = self._build(entry)
+            self._swap(self._registry.putting(deployment))
+        return deployment.id
+
+    def delete_deployment(self, deployment_id: str) -> bool:
+        """Remove one deployment; False if there is none with this id. Calls in flight on it end undisturbed."""
+        with self._lock:
+            if deployment_id not in self._registry.by_id:
+                return False
+            self._swap(self._registry.dropping(deployment_id))
+        return True
+
+    def get_model_list(self, model: str | None = None) -> list[JsonObject]:
+        """The deployments as configured, secrets hidden; only those `model` stands for, if it is given."""
+        if model is None:
+            return [describe(each) for each in self._registry.by_id.values()]
+        found = self._registry.resolve(model)
+        members = (found.deployment,) if found.deployment else self._registry.groups[found.group]
+        return [describe(each) for each in members]
+
+    def health(self) -> list[DeploymentHealth]:
+        """What is known of each deployment now: breaker, calls in flight, latency, failures, quota."""
+        return self._pool.health()
+
+    # closing
+
+    async def aclose(self) -> None:
+        """Close connections and stores, and end the thread of the synchronous verbs. Idempotent.
+
+        Await it in the event loop that made the calls; calls in flight fail.
+        """
+        await self._close_loop()
+        if self._portal.running:
+            await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        """As `aclose`, for synchronous callers."""
+        if self._portal.running:
+            self._portal.run(self._close_loop())
+            self._portal.stop()
+
+    async def _close_loop(self) -> None:
+        """Close what belongs to the running event loop."""
+        for check in self._checks:
+            await check.aclose()
+        await self._transport.aclose()
+        await self._stores.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # serving
+
+    async def _create(
+        self, verb: Verb, model: str, params: dict[str, Any], *, stream: bool = False
+    ) -> Routed | ResponseStream:
+        request = Request(verb, model, params)
+        return await self._serve(request, request.call(stream=stream), model)
+
+    async def _by_id(
+        self, verb: Verb, response_id: str, model: str | None, params: dict[str, Any], *, stream: bool = False
+    ) -> Routed | ResponseStream:
+        if not isinstance(response_id, str) or not response_id:
+            raise BadRequestError("response_id: must be the id of a response", param="response_id")
+        name = model or await self._group_of(response_id)
+        request = Request(verb, name, params)
+        return await self._serve(request, request.call(stream=stream, response_id=response_id), name)
+
+    async def _serve(self, request: Request, call: Call, model: str) -> Routed | ResponseStream:
+        place = self._place(model, call)
+        group = place.call.group
+        policy = request.policy(self._policies.get(group, self._policy), group)
+        limits = request.limits
+        if limits.deadline is None and self._deadline is not None:
+            limits = replace(limits, deadline=self._deadline)
+        if self._stores.feed is not None:
+            await self._stores.feed.sync()
+        plan = Plan(policy, Target(group), call.verb)
+        return await self._engine.run(Run(place, plan, limits, self._clock()))
+
+    def _place(self, name: str, call: Call) -> Place:
+        """Where `name` leads now."""
+        registry = self._registry
+        found = registry.resolve(name)
+        placed = replace(call, group=found.group, wildcard=found.wildcard)
+        if found.deployment is not None:
+            return Place(placed, (found.deployment,), alone=True)
+        return Place(placed, registry.groups[found.group])
+
+    async def _group_of(self, response_id: str) -> str:
+        """The group to ask about a response, where the caller did not say."""
+        for check in self._checks:
+            if isinstance(check, ResponsesApiDeployment):
+                home = await check.home(response_id)
+                if home is not None:
+                    return home.group
+        groups = list(self._registry.groups)
+        if len(groups) == 1:
+            return groups[0]
+        raise BadRequestError(
+            f"it is not known which deployment holds {response_id!r}; pass model= (one of {', '.join(groups[:8])})",
+            param="model",
+            code="missing_required_parameter",
+        )
+
+    # the snapshot
+
+    def _swap(self, registry: Registry) -> None:
+        self._strategies.keep(registry.groups)
+        self._pool.update(
+            {name: (members, self._strategies.strategy(name)) for name, members in registry.groups.items()}
+        )
+        self._registry = registry
+
+    def _locate(self, deployment_id: str) -> Deployment | None:
+        return self._registry.by_id.get(deployment_id)
+
+    def _build(self, entry: Mapping[str, object], taken: Mapping[str, object] | None = None) -> Deployment:
+        return build_deployment(entry, self._settings.default_litellm_params, taken=taken or ())

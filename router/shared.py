@@ -1,0 +1,53 @@
+"""What a Router remembers outside the pool, and shares if it has a Redis: owners of responses, cooldowns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from checks.base import AffinityStore
+from router.config import RouterSettings
+from router.pool import Pool
+from router.stores.board import CooldownFeed, RedisCooldownBoard
+from router.stores.memory import MemoryStore
+from router.stores.redis import RedisStore
+from router.stores.redis_link import RedisLink
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores of one Router."""
+
+    affinity: AffinityStore
+    feed: CooldownFeed | None = None
+    """Cooldowns that other Routers found; None without Redis."""
+    link: RedisLink | None = None
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self.affinity.aclose()
+        if self.link is not None:
+            await self.link.aclose()
+
+
+def open_stores(
+    settings: RouterSettings, pool: Pool, affinity: AffinityStore | None, clock: Callable[[], float]
+) -> Stores:
+    """The stores that `settings` ask for; `affinity` is the user's own, instead. Connects to nothing yet."""
+    memory = MemoryStore(settings.affinity_max_entries, clock)
+    redis = settings.redis()
+    if redis is None:
+        return Stores(affinity or memory)
+    link = RedisLink(redis, timeout=settings.redis_timeout, clock=clock)
+    prefix = settings.redis_key_prefix
+    board = RedisCooldownBoard(link, prefix=prefix)
+
+    def impose(cooldowns: Mapping[str, tuple[str, float]]) -> None:
+        for deployment_id, (kind, seconds) in cooldowns.items():
+            pool.impose(deployment_id, kind, seconds)
+
+    def publish(deployment_id: str, kind: str, seconds: float) -> None:
+        link.background(board.publish(deployment_id, kind, seconds))
+
+    pool.on_trip = publish
+    return Stores(affinity or RedisStore(link, memory, prefix=prefix), CooldownFeed(board, clock, impose), link)

@@ -1,0 +1,278 @@
+"""A streamed response: owns the lease and the connection from the first byte to the last.
+
+Until the first output the stream is not committed: lifecycle events are held, and a failure is the engine's to move
+elsewhere. From then on an error is the caller's to see, with what was received. However the stream ends (terminal
+event, error, `aclose`, `break` with garbage collection, cancellation), the connection and the lease are freed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self
+
+from checks.base import Failed, Finished, Outcome, Started
+from providers.base import EventDecoder
+from providers.errors import APIError, APITimeoutError, StreamInterruptedError
+from providers.types import JsonObject
+from providers.views import Event, Response, Routing
+from router.pool import Lease
+from router.received import Received
+from router.transport.base import OpenReply
+
+HELD_EVENTS = 64
+"""Events held back at most before the stream is committed without output."""
+HELD_BYTES = 256 * 1024
+
+_ANNOUNCEMENTS = frozenset(
+    {
+        "response.created",
+        "response.queued",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.reasoning_summary_part.added",
+        "keepalive",
+    }
+)
+"""Events that carry no output: what they announce can still come from another deployment."""
+_ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_DRAIN = 0.1
+"""Seconds to wait for the end of the body after the last event, so that the connection can be reused."""
+
+
+class ResponseStream:
+    """An async iterator of events. Use it in `async for`; `async with` or `aclose` ends it early."""
+
+    __slots__ = (
+        "__weakref__",
+        "_bytes",
+        "_committed",
+        "_decoder",
+        "_eager",
+        "_ended",
+        "_failure",
+        "_fault",
+        "_id",
+        "_idle",
+        "_lease",
+        "_observe",
+        "_ready",
+        "_received",
+        "_reply",
+        "_routing",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        reply: OpenReply,
+        lease: Lease,
+        decoder: EventDecoder,
+        fault: Callable[[Event], APIError | None],
+        observe: Callable[[Outcome], Awaitable[None]] | None,
+        *,
+        idle: float,
+        eager: bool = False,
+    ) -> None:
+        self._reply = reply
+        self._lease = lease
+        self._decoder = decoder
+        self._fault = fault
+        self._observe = observe
+        self._idle = idle
+        self._eager = eager
+        self._ready: deque[Event] = deque()
+        self._failure: APIError | None = None
+        self._received = Received()
+        self._routing: Routing | None = None
+        self._committed = False
+        self._ended = False
+        self._id: str | None = None
+        self._bytes = 0
+
+    @property
+    def routing(self) -> Routing:
+        """Who serves the stream. Known from the start: a stream is handed out once it is committed."""
+        if self._routing is None:
+            raise AttributeError("the stream is not committed yet")
+        return self._routing
+
+    @property
+    def response(self) -> Response | None:
+        """The response as the last lifecycle event showed it; final once the stream has ended."""
+        snapshot = self._received.snapshot
+        return Response(snapshot, self._routing) if snapshot else None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        ready = self._ready
+        while not ready:
+            if self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure
+            if self._ended:
+                await self._drain()
+                raise StopAsyncIteration
+            await self._read(self._idle)
+        return ready.popleft()
+
+    async def aclose(self) -> None:
+        """End the stream: the upstream connection is closed, the lease is free. Idempotent."""
+        self._ready.clear()
+        self._failure = None
+        await self._stop()
+        self._reply.abort()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        # the lease frees itself when it is collected; taking the pool's lock here could deadlock
+        if not getattr(self, "_ended", True):
+            self._reply.abort()
+
+    def __repr__(self) -> str:
+        state = "ended" if self._ended else "open" if self._committed else "opening"
+        return f"<ResponseStream {self._id or '(no id yet)'} {state}>"
+
+    def ready(self) -> Event | None:
+        """The next event, if one has arrived already and nothing need be waited for."""
+        return self._ready.popleft() if self._ready else None
+
+    # before the commit: driven by the engine
+
+    async def commit(self, first: float) -> None:
+        """Read until the first output, at most `first` seconds to the first event.
+
+        Raises what the stream failed with; the lease and the connection are then the engine's to end.
+        """
+        now = asyncio.get_running_loop().time
+        until = now() + first
+        while not self._committed:
+            if self._failure is not None:
+                raise self._failure
+            await self._read(self._idle if self._ready else max(0.0, until - now()))
+        self._lease.first_output()
+
+    def served_by(self, routing: Routing) -> Self:
+        """Tell the stream who serves it. Called once, by the engine."""
+        self._routing = routing
+        return self
+
+    # reading
+
+    async def _read(self, timeout: float) -> None:
+        """Take one chunk from the wire, as far as it leads. Cancelled, it ends the stream."""
+        try:
+            async with asyncio.timeout(timeout):
+                chunk = await self._reply.chunk()
+            self._bytes += len(chunk)
+            await self._take(self._decoder.feed(chunk) if chunk else self._decoder.end())
+            if not chunk and not self._ended:
+                await self._fail(StreamInterruptedError("the stream ended before its last event"))
+        except TimeoutError:
+            await self._fail(APITimeoutError(f"no event for {timeout:.3g} s"))
+        except APIError as error:
+            await self._fail(error)
+        except BaseException:
+            self._abandon()
+            raise
+
+    async def _take(self, events: list[Event]) -> None:
+        received, ready = self._received, self._ready
+        for event in events:
+            json = event.to_dict()
+            kind = json.get("type")
+            received.take(kind, json)
+            if self._id is None:
+                await self._start(json)
+            if kind in _ENDS or kind == "error" or "error" in json:
+                fault = self._fault(event)
+                if fault is not None:
+                    if self._committed and kind == "response.failed":
+                        ready.append(event)
+                    await self._fail(fault)
+                    return
+                if kind in _ENDS:
+                    ready.append(event)
+                    self._committed = True
+                    await self._succeed()
+                    return
+            ready.append(event)
+            if not self._committed and (kind not in _ANNOUNCEMENTS or self._eager or self._overfull()):
+                self._committed = True
+
+    def _overfull(self) -> bool:
+        return len(self._ready) > HELD_EVENTS or self._bytes > HELD_BYTES
+
+    async def _start(self, json: JsonObject) -> None:
+        """Let the checks know the response's id before the caller can."""
+        response = json.get("response")
+        identity = response.get("id") if isinstance(response, dict) else None
+        if isinstance(identity, str):
+            self._id = identity
+            await self._tell(Started(identity))
+
+    async def _succeed(self) -> None:
+        usage = self._received.snapshot.get("usage")
+        counts = usage if isinstance(usage, dict) else {}
+        self._ended = True
+        self._lease.succeed(input_tokens=count(counts, "input_tokens"), output_tokens=count(counts, "output_tokens"))
+        await self._tell(Finished(self.response))
+
+    async def _fail(self, error: APIError) -> None:
+        """Keep the failure for whoever reads next; before the commit the engine ends lease and connection."""
+        self._failure = error
+        if not self._committed:
+            return
+        deployment = self._lease.deployment
+        error.deployment_id, error.provider = deployment.id, deployment.provider
+        error.attempts = self._routing.attempts if self._routing else ()
+        error.received = self._received.response()
+        self._ended = True
+        self._lease.fail(error)
+        self._reply.abort()
+        await self._tell(Failed(error))
+
+    async def _stop(self) -> None:
+        """End early: nobody's failure."""
+        if not self._ended:
+            self._abandon()
+            await self._tell(Finished(None))
+
+    def _abandon(self) -> None:
+        self._ended = True
+        self._lease.cancel()
+        self._reply.abort()
+
+    async def _tell(self, outcome: Outcome) -> None:
+        if self._observe is not None:
+            await self._observe(outcome)
+
+    async def _drain(self) -> None:
+        """Read the body to its end, if that comes at once, so that the connection can be reused."""
+        try:
+            async with asyncio.timeout(_DRAIN):
+                while await self._reply.chunk():
+                    pass
+        except (TimeoutError, APIError):
+            pass
+        except BaseException:
+            self._reply.abort()
+            raise
+        await self._reply.aclose()
+
+
+def count(usage: JsonObject, name: str) -> int | None:
+    """A token count of `usage`, or None."""
+    value = usage.get(name)
+    return value if isinstance(value, int) else None

@@ -1,0 +1,87 @@
+"""From settings to parts: what a Router is put together from. No state of its own."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+
+from checks.base import PreCallCheck
+from router.config import RouterSettings
+from router.engine import Limits
+from router.plan import Policy
+from router.pool import HealthSettings
+from router.request import retries, targets
+from strategies.base import Strategy
+from strategies.catalog import build as build_strategy
+
+CheckSpec = str | PreCallCheck | type[PreCallCheck]
+StrategySpec = str | Strategy | type[Strategy]
+
+
+def limits(settings: RouterSettings) -> Limits:
+    """The Router's own time limits."""
+    return Limits(settings.timeout, settings.stream_timeout, settings.idle_timeout, settings.deadline)
+
+
+def health(settings: RouterSettings) -> HealthSettings:
+    """How the pool judges deployments; LiteLLM's names map onto the breaker's."""
+    fails = settings.allowed_fails
+    return HealthSettings(
+        enabled=not settings.disable_cooldowns,
+        consecutive=2 if fails is None else fails + 1,
+        cooldown_time=settings.cooldown_time,
+        on_all_down=settings.on_all_down,
+    )
+
+
+def policy(settings: RouterSettings) -> Policy:
+    """What may be tried for a call of any group."""
+    return Policy(
+        num_retries=settings.num_retries,
+        retry_policy=retries(settings.retry_policy),
+        retry_after=settings.retry_after,
+        fallbacks={group: targets(models) for group, models in settings.fallbacks.items()},
+        default_fallbacks=targets(settings.default_fallbacks),
+        context_window_fallbacks={g: targets(models) for g, models in settings.context_window_fallbacks.items()},
+        content_policy_fallbacks={g: targets(models) for g, models in settings.content_policy_fallbacks.items()},
+        max_fallbacks=settings.max_fallbacks,
+    )
+
+
+def check_specs(settings: RouterSettings, given: Sequence[CheckSpec] | None) -> tuple[CheckSpec, ...]:
+    """The checks asked for, in order; LiteLLM's switches add theirs at the end."""
+    specs = tuple(given) if given is not None else tuple(settings.optional_pre_call_checks)
+    if settings.enable_tag_filtering and "tags" not in specs:
+        specs += ("tags",)
+    if settings.enable_pre_call_checks and "context_window" not in specs:
+        specs += ("context_window",)
+    return specs
+
+
+class StrategyFactory:
+    """Makes each group its own strategy, and refuses what can't be one before any call is made."""
+
+    def __init__(self, settings: RouterSettings, spec: StrategySpec | None, rng: random.Random) -> None:
+        self._rng = rng
+        self._spec: StrategySpec = settings.routing_strategy if spec is None else spec
+        self._args: Mapping[str, object] = settings.routing_strategy_args
+        self._own: dict[str, tuple[str, Mapping[str, object]]] = {
+            model: (group.routing_strategy, group.routing_strategy_args)
+            for group in settings.routing_groups
+            for model in group.models
+        }
+        self._made: dict[str, Strategy] = {}
+        build_strategy(self._spec, self._args, rng)
+        for name, args in self._own.values():
+            build_strategy(name, args, rng)
+
+    def strategy(self, group: str) -> Strategy:
+        """The strategy of `group`: the one it has had, if it has had one."""
+        if group not in self._made:
+            spec, args = self._own.get(group, (self._spec, self._args))
+            self._made[group] = build_strategy(spec, args, self._rng)
+        return self._made[group]
+
+    def keep(self, groups: Mapping[str, object]) -> None:
+        """Forget the strategies of groups that are gone."""
+        self._made = {name: made for name, made in self._made.items() if name in groups}
