@@ -26,12 +26,20 @@ def _tree(file: Path) -> ast.Module:
 
 
 def _public(body: list[ast.stmt]) -> Iterator[Definition]:
-    """Public classes, functions and methods defined in `body`, and in its classes."""
+    """Public classes, functions and methods defined in `body`, and in its classes.
+
+    Without overloads and setters: their docstring stands at the implementation, at the property.
+    """
     for node in body:
-        if isinstance(node, Definition) and not node.name.startswith("_"):
+        if isinstance(node, Definition) and not node.name.startswith("_") and not _second_part(node):
             yield node
             if isinstance(node, ast.ClassDef):
                 yield from _public(node.body)
+
+
+def _second_part(node: Definition) -> bool:
+    decorators = {ast.unparse(decorator) for decorator in node.decorator_list}
+    return "overload" in decorators or f"{node.name}.setter" in decorators
 
 
 def _contracts() -> set[str]:
@@ -51,7 +59,8 @@ def test_there_is_something_to_look_at() -> None:
 
 @every_module
 def test_a_module_can_be_read_in_one_sitting(file: Path) -> None:
-    assert len(file.read_text().splitlines()) <= MOST_LINES
+    lines = len(file.read_text().splitlines())
+    assert lines <= MOST_LINES
 
 
 @every_module
