@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from providers.types import Call
 
@@ -18,7 +18,10 @@ class Candidate(Protocol):
 
     @property
     def weight(self) -> float:
-        """Configured share (1.0 if unset) times what slow start allows now."""
+        """Configured share (1.0 if unset) times what slow start allows now; always above 0.
+
+        Deployments configured with weight 0 are a tier of their own, shown only when no other is left: as equals.
+        """
         ...
 
     @property
@@ -28,7 +31,7 @@ class Candidate(Protocol):
 
     @property
     def quota(self) -> float:
-        """Known rate limit relative to the mean of the group's known limits; 1.0 if unknown."""
+        """Known rate limit relative to the mean of the group's known limits; 1.0 if unknown, or if weights are set."""
         ...
 
     @property
@@ -41,22 +44,33 @@ class Candidate(Protocol):
         ...
 
 
-@runtime_checkable
-class Candidates(Protocol):
-    """The pool's ready set: a sequence that also knows its idlest members. Never empty when a strategy sees it."""
+C = TypeVar("C", bound=Candidate)
+
+
+class Candidates(list[C], Generic[C]):
+    """The pool's ready set: a list, not to be changed, that also knows its idlest members.
+
+    What a strategy gets unless a check narrowed the choice, or a candidate was already tried: then it gets a plain
+    list. `isinstance` tells the two apart. What a strategy may keep between picks is bound to `version`.
+    """
+
+    __slots__ = ("uniform", "version")
 
     version: int
-    """Changes whenever a member joins, leaves or changes its weight."""
+    """Goes up by one whenever a member joins, leaves, or changes its weight or quota."""
+    uniform: bool
+    """Whether all members have the same weight and the same rate limit now."""
 
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int, /) -> Candidate: ...
-    def __contains__(self, candidate: object, /) -> bool: ...
-
-    def idlest(self) -> Sequence[Candidate]:
+    def idlest(self) -> Sequence[C]:
         """Those with the fewest calls in flight; O(1), not to be changed or kept."""
-        ...
+        raise NotImplementedError
+
+    def changed(self, since: int) -> Sequence[C] | None:
+        """Who joined, left or changed after version `since`, oldest first; None if that is too long ago to tell."""
+        raise NotImplementedError
 
 
+@runtime_checkable
 class Strategy(Protocol):
     """Who should serve a call. The one verb of a custom strategy; anything with this method will do."""
 

@@ -1,0 +1,9 @@
+"""What is known of each deployment now: in flight, healthy, fast, within its limits; and who is leased next."""
+
+from router.pool.budget import RetryBudget
+from router.pool.lease import Lease, Shortage
+from router.pool.pool import Pool
+from router.pool.report import DeploymentHealth
+from router.pool.settings import HealthSettings
+
+__all__ = ["DeploymentHealth", "HealthSettings", "Lease", "Pool", "RetryBudget", "Shortage"]

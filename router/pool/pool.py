@@ -1,0 +1,417 @@
+"""The pool: what is known of each deployment now, and the one step that picks one and takes a place on it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from threading import Lock
+from typing import Literal, TypeAlias
+
+from providers.errors import APIError, ConfigurationError
+from providers.types import Call, Deployment
+from router.pool.breaker import Breaker, State
+from router.pool.budget import RetryBudget
+from router.pool.choice import Reserve, Wish, ask, choose
+from router.pool.group import Group
+from router.pool.lease import Lease, Shortage
+from router.pool.measure import Measure, Pace
+from router.pool.member import Member
+from router.pool.report import DeploymentHealth, examine
+from router.pool.settings import HealthSettings
+from router.pool.tally import Tally
+from router.pool.verdict import Verdict, judge
+from router.pool.waiters import sleep
+from strategies.base import Strategy
+
+_USELESS_FOR = 60.0
+"""Seconds a breaker opens for when the key, the model or the bill is at fault."""
+_WORTH_TELLING = 1.0
+"""Seconds from which on a rate limit's block is told to other Routers."""
+
+_log = logging.getLogger("router")
+
+Kind: TypeAlias = Literal["breaker", "quota"]
+OnTrip: TypeAlias = Callable[[str, str, float], None]
+
+
+class Pool:
+    """In-flight counts, health, speed and rate limits of every deployment; leases.
+
+    Thread-safe: everything happens under one lock that is held for microseconds. Nothing here waits but `wait`.
+    `clock` is monotonic, in seconds; `rng` draws the jitter.
+    """
+
+    def __init__(
+        self,
+        settings: HealthSettings | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.settings = settings or HealthSettings()
+        self.on_trip: OnTrip | None = None
+        """Called with (deployment id, "breaker" or "quota", seconds) when a breaker opens here, or when a rate limit
+        seen here blocks for a second or more. Outside the lock; what it raises is logged."""
+        self._clock = clock
+        self._rng = rng or random.Random()
+        self._lock = Lock()
+        self._groups: dict[str | None, Group] = {}
+        self._members: dict[str, Member] = {}
+        self._dropped: deque[Lease] = deque()
+        self._news: deque[tuple[str, Kind, float]] = deque()
+
+    # Membership
+
+    def update(self, groups: Mapping[str, tuple[Sequence[Deployment], Strategy]]) -> None:
+        """Swap the groups whole. What is known of a deployment stays as long as its id does.
+
+        Leases of deployments that are gone stay valid; they end without effect. Raises `ConfigurationError` if an id
+        occurs twice.
+        """
+        _refuse_twins(groups)
+        now = self._clock()
+        with self._locked():
+            before, self._members = self._members, {}
+            known, self._groups = self._groups, {}
+            for name, (deployments, strategy) in groups.items():
+                group = known.pop(name, None) or Group(name, strategy, self.settings, self._rng, self._clock)
+                self._groups[name] = group
+                members = [self._member(before, deployment) for deployment in deployments]
+                self._members.update((member.id, member) for member in members)
+                group.enrol(members, strategy, now)
+            for gone in known.values():
+                gone.queue.stir_all()
+            for member_id in before.keys() - self._members.keys():
+                self._retire(before[member_id])
+
+    def _member(self, before: Mapping[str, Member], deployment: Deployment) -> Member:
+        member = before.get(deployment.id)
+        if member is None:
+            breaker = Breaker(self.settings.consecutive, Tally(0.0))
+            return Member(deployment, breaker, Measure(Pace()))
+        member.take(deployment)
+        return member
+
+    @staticmethod
+    def _retire(member: Member) -> None:
+        member.group = None
+        member.slot = -1
+        member.measure.leave()
+
+    # Leases
+
+    def lease(
+        self,
+        group: str,
+        call: Call,
+        *,
+        among: Sequence[Deployment] | None = None,
+        ordered: bool = False,
+        avoid: Collection[str] = (),
+        retry: bool = False,
+        reserve: Reserve | None = None,
+    ) -> Lease | Shortage:
+        """Pick a deployment of `group` and take a place on it, in one step.
+
+        `among` narrows the choice; with `ordered` it is in order of preference and the first usable one is taken,
+        else the strategy chooses. Ids in `avoid` were tried: they are not leased (see `Shortage.only_tried`). A
+        `retry` is never used as a probe. `reserve(deployment, now)` claims room elsewhere: it returns 0, or the
+        seconds to wait if there is none, and then another is picked; it runs under the lock and may not block.
+
+        Raises `RouterError` if the strategy returns what is not a candidate.
+        """
+        now = self._clock()
+        with self._lock:
+            home = self._groups.get(group)
+            if home is None:
+                return Shortage("empty")
+            if now >= home.next_look:
+                home.advance(now)
+            taken: Lease | Shortage | None = None
+            if among is None and reserve is None and not avoid and not home.due:
+                for ready in home.tiers:
+                    if ready:
+                        taken = self._take(home, ask(home.strategy, call, ready, now), False, now)
+                        break
+            if taken is None:
+                wish = Wish(call, among, ordered, avoid, retry, reserve)
+                chosen = choose(home, wish, now, self.settings)
+                taken = chosen if isinstance(chosen, Shortage) else self._take(home, *chosen, now)
+        if self._dropped:
+            self._sweep()
+        return taken
+
+    def _take(self, group: Group, member: Member, probe: bool, now: float) -> Lease:
+        member.in_flight += 1
+        lease = Lease(self, member, now, probe)
+        member.calls += 1
+        group.tally.leased += 1
+        if member.slot >= 0:
+            group.tiers[member.tier].rose(member)
+        if probe:
+            member.breaker.probe(now)
+        if probe or member.in_flight >= member.cap:
+            group.place(member, now)
+        return lease
+
+    def _end(self, lease: Lease, now: float) -> Group | None:
+        """Give the place back; the group, unless the deployment is gone."""
+        member = lease.member
+        lease.open = False
+        member.in_flight -= 1
+        group = self._groups.get(member.group)
+        if group is not None:
+            if member.slot >= 0:
+                group.tiers[member.tier].fell(member)
+            elif member.in_flight == member.cap - 1:
+                group.place(member, now)
+        return group
+
+    # Ends of leases (see `Lease`)
+
+    def succeed(self, lease: Lease, input_tokens: int, output_tokens: int) -> None:
+        """The call ended well."""
+        now = self._clock()
+        with self._lock:
+            if not lease.open:
+                return
+            member = lease.member
+            group = self._end(lease, now)
+            member.allowance.served(lease.started)
+            member.measure.served(now, now - lease.started, input_tokens, output_tokens, lease.company)
+            if member.breaker.succeeded(lease.epoch):
+                self._close(group, member, now)
+        if self._dropped:
+            self._sweep()
+
+    def alive(self, lease: Lease, now: float | None) -> None:
+        """The call gave its first sign of life."""
+        if not lease.tests():
+            return
+        now = self._clock() if now is None else now
+        with self._locked():
+            if lease.open and lease.tests():
+                self._close(self._groups.get(lease.member.group), lease.member, now)
+
+    def fail(self, lease: Lease, error: APIError) -> None:
+        """The call failed."""
+        now = self._clock()
+        with self._locked():
+            if not lease.open:
+                return
+            group = self._end(lease, now)
+            if group is not None:
+                self._judge(group, lease, error, now)
+
+    def cancel(self, lease: Lease) -> None:
+        """The call was given up."""
+        now = self._clock()
+        with self._lock:
+            if lease.open:
+                self._give_up(lease, now)
+        if self._dropped:
+            self._sweep()
+
+    def learn(self, lease: Lease, headers: Mapping[str, str]) -> None:
+        """Take in the headers of a reply."""
+        now = self._clock()
+        with self._locked():
+            member = lease.member
+            blocked = member.allowance.observe(headers, now)
+            group = self._groups.get(member.group)
+            if group is not None:
+                if member.learn_limits():
+                    group.limits_changed(member)
+                if blocked:
+                    self._blocked(group, member, blocked, now)
+
+    def drop(self, lease: Lease) -> None:
+        """The lease is garbage. May run anywhere, even while this thread holds the lock."""
+        self._dropped.append(lease)
+        self._sweep()
+
+    def _give_up(self, lease: Lease, now: float) -> None:
+        group = self._end(lease, now)
+        self._undecided(group, lease, now)
+
+    def _undecided(self, group: Group | None, lease: Lease, now: float) -> None:
+        if lease.probe:
+            lease.member.breaker.probe_undecided(lease.epoch)
+            if group is not None:
+                group.place(lease.member, now)
+
+    # What follows from a failure
+
+    def _judge(self, group: Group, lease: Lease, error: APIError, now: float) -> None:
+        member, verdict = lease.member, judge(error)
+        if verdict is Verdict.REFUSED:
+            blocked = member.allowance.refused(error.retry_after, lease.started, now)
+            self._blocked(group, member, blocked, now)
+        elif verdict is Verdict.USELESS:
+            self._useless(group, lease, error, now)
+            return
+        elif verdict is Verdict.FAILED:
+            self._failed(group, lease, error, now)
+            return
+        self._undecided(group, lease, now)
+
+    def _failed(self, group: Group, lease: Lease, error: APIError, now: float) -> None:
+        member, breaker = lease.member, lease.member.breaker
+        member.failures += 1
+        member.measure.failed(now)
+        member.fresh_until = now
+        probe_failed = lease.probe and lease.epoch == breaker.epoch and breaker.state is State.HALF_OPEN
+        if (probe_failed or breaker.failed(lease.epoch, now)) and self.settings.enabled:
+            self._open(group, member, group.opening_time(member, now), _name(error), now)
+
+    def _useless(self, group: Group, lease: Lease, error: APIError, now: float) -> None:
+        member, breaker = lease.member, lease.member.breaker
+        member.failures += 1
+        if lease.epoch == breaker.epoch and self.settings.enabled:
+            breaker.opening(now)
+            fixed = group.fixed_time(member)
+            self._open(group, member, _USELESS_FOR if fixed is None else fixed, _name(error), now)
+
+    def _open(self, group: Group, member: Member, seconds: float, reason: str, now: float) -> None:
+        member.breaker.open(now, seconds, reason)
+        group.place(member, now)
+        self._news.append((member.id, "breaker", member.breaker.until - now))
+
+    def _close(self, group: Group | None, member: Member, now: float) -> None:
+        member.breaker.close(now)
+        if group is not None:
+            group.place(member, now)
+
+    def _blocked(self, group: Group, member: Member, seconds: float, now: float) -> None:
+        group.place(member, now)
+        if seconds >= _WORTH_TELLING:
+            self._news.append((member.id, "quota", seconds))
+
+    def impose(self, deployment_id: str, kind: str, seconds: float) -> None:
+        """Take over what another Router found: an open `"breaker"` or a `"quota"`, for `seconds` from now.
+
+        Never shortens what is known here. Ids that are not known are ignored.
+        """
+        now = self._clock()
+        with self._locked():
+            member = self._members.get(deployment_id)
+            group = self._groups.get(member.group) if member is not None else None
+            if member is None or group is None:
+                return
+            if kind == "quota":
+                member.allowance.block(seconds, now)
+                group.place(member, now)
+            elif self.settings.enabled:
+                member.breaker.open(now, seconds, "reported by another Router")
+                group.place(member, now)
+
+    # Waiting
+
+    async def wait(
+        self, group: str, timeout: float, *, since: Shortage | None = None, place: int | None = None
+    ) -> int | None:
+        """Until something in `group` may have become usable, or for `timeout` seconds. Who waits longest wakes first.
+
+        Pass the `Shortage` as `since`, so that what happened after it is not missed. Returns a place in line, for the
+        next wait of the same call: with it, it need not queue at the end again. A waiter that is cancelled passes its
+        wake-up on.
+        """
+        loop = asyncio.get_running_loop()
+        now = self._clock()
+        with self._locked():
+            home = self._groups.get(group)
+            if home is None or (since is not None and since.seen != home.queue.events):
+                return place
+            if place is not None:  # woken, but found nothing for itself: the next in line may
+                home.queue.wake_next(place)
+            waiter = home.queue.enter(loop, place)
+            seconds = min(timeout, home.next_alarm() - now)
+        try:
+            await sleep(waiter, seconds)
+        except BaseException:
+            with self._locked():
+                if not home.queue.leave(waiter):
+                    home.queue.stir()
+            raise
+        with self._locked():
+            home.queue.leave(waiter)
+        return waiter.place
+
+    # Views
+
+    def budget(self, group: str) -> RetryBudget:
+        """The group's retry budget; raises `KeyError` if there is no such group."""
+        return self._groups[group].budget
+
+    def health(self) -> list[DeploymentHealth]:
+        """The state of every deployment."""
+        now = self._clock()
+        with self._locked():
+            return [examine(member, now) for member in self._members.values()]
+
+    def __repr__(self) -> str:
+        lines = [f"<Pool of {len(self._members)} in {len(self._groups)} groups>"]
+        for each in self.health():
+            note = f", open for {each.open_for:.1f} s" if each.open_for else ""
+            note += f", blocked for {each.blocked_for:.1f} s" if each.blocked_for else ""
+            lines.append(f"  {each.group}/{each.id}: {each.state}, {each.in_flight} in flight{note}")
+        return "\n".join(lines)
+
+    # After the lock
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The lock, and what is to be done after it."""
+        try:
+            with self._lock:
+                yield
+        finally:
+            if self._dropped:
+                self._sweep()
+            if self._news:
+                self._tell()
+
+    def _sweep(self) -> None:
+        """Cancel what was dropped. Never blocks: if the lock is held, its holder sweeps on leaving."""
+        while self._dropped and self._lock.acquire(blocking=False):
+            try:
+                now = self._clock()
+                while self._dropped:
+                    lease = self._dropped.popleft()
+                    if lease.open:
+                        self._give_up(lease, now)
+            finally:
+                self._lock.release()
+
+    def _tell(self) -> None:
+        while self._news:
+            try:
+                news = self._news.popleft()
+            except IndexError:  # another thread was faster
+                return
+            if self.on_trip is not None:
+                try:
+                    self.on_trip(*news)
+                except Exception:
+                    _log.exception("on_trip failed for deployment %s", news[0])
+
+
+def _refuse_twins(groups: Mapping[str, tuple[Sequence[Deployment], Strategy]]) -> None:
+    seen: dict[str, str] = {}
+    for name, (deployments, _) in groups.items():
+        for deployment in deployments:
+            if deployment.id in seen:
+                raise ConfigurationError(
+                    f"deployment id {deployment.id!r} occurs twice (in {seen[deployment.id]!r} and {name!r}); "
+                    "give each its own model_info.id"
+                )
+            seen[deployment.id] = name
+
+
+def _name(error: APIError) -> str:
+    return f"{type(error).__name__} {error.status_code}"
