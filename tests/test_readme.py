@@ -16,9 +16,11 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from markdown_blocks import Block, blocks, by_section, run
+from redis_servers import Server
 
 from providers.simulated import SimulatedUpstream
 from providers.types import Connection, HttpRequest
+from router.cli import main
 from router.transport.aiohttp_transport import AiohttpTransport
 from router.transport.base import OpenReply
 from router.transport.httpx_transport import HttpxTransport
@@ -54,6 +56,14 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hosts]:
         for kind in (AiohttpTransport, HttpxTransport):
             _divert(kind, found, monkeypatch)
         yield found
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """A real server, for the examples that want one."""
+    server = Server(tmp_path / "redis").start()
+    yield f"redis://127.0.0.1:{server.port}"
+    server.kill()
 
 
 def _divert(kind: type[AiohttpTransport | HttpxTransport], hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +119,6 @@ async def test_a_simulated_deployment_stands_in_for_each_host(hosts: Hosts) -> N
 
 
 def test_there_are_examples() -> None:
-    assert PYTHON
     assert "optional_pre_call_checks" in "".join(block.text for _, group in PYTHON for block in group)
 
 
@@ -129,6 +138,15 @@ def test_the_commands_exist() -> None:
     for name in named:
         assert (ROOT / name).is_file(), f"the README names {name}"
         assert name.startswith("benchmarks/") or os.access(ROOT / name, os.X_OK), f"{name} is not executable"
+
+
+def test_the_subcommands_exist(capsys: pytest.CaptureFixture[str]) -> None:
+    commands = "".join(block.text for block in BLOCKS if block.language in {"console", "sh", "bash"})
+    for command in set(re.findall(r"^(?:\$ )?(?:\S+/)?homing ([a-z]+)", commands, re.MULTILINE)):
+        with pytest.raises(SystemExit) as ended:
+            main([command, "--help"])
+        assert ended.value.code == 0, f"there is no `homing {command}`"
+        assert capsys.readouterr().out
 
 
 def test_links_within_the_project_lead_somewhere() -> None:
