@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from checks.base import AffinityStore
 from router.config import RouterSettings
 from router.pool import Pool
-from router.stores.board import CooldownFeed, RedisCooldownBoard
+from router.stores.board import RedisCooldownBoard
+from router.stores.feed import CooldownFeed
 from router.stores.memory import MemoryStore
 from router.stores.redis import RedisStore
 from router.stores.redis_link import RedisLink
@@ -44,10 +45,10 @@ def open_stores(
 
     def impose(cooldowns: Mapping[str, tuple[str, float]]) -> None:
         for deployment_id, (kind, seconds) in cooldowns.items():
-            pool.impose(deployment_id, kind, seconds)
+            pool.impose(deployment_id, "quota" if kind == "quota" else "breaker", seconds)
 
     def publish(deployment_id: str, kind: str, seconds: float) -> None:
         link.background(board.publish(deployment_id, kind, seconds))
 
     pool.on_trip = publish
-    return Stores(affinity or RedisStore(link, memory, prefix=prefix), CooldownFeed(board, clock, impose), link)
+    return Stores(affinity or RedisStore(link, memory, prefix=prefix), CooldownFeed(board, impose, clock), link)
