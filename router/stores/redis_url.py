@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, replace
+from ssl import CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED, SSLContext, VerifyMode, create_default_context
 from typing import Literal, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
@@ -23,6 +24,11 @@ SCHEMES: dict[str, tuple[Topology, bool]] = {
     "rediss+cluster": ("cluster", True),
     "redis+sentinel": ("sentinel", False),
     "rediss+sentinel": ("sentinel", True),
+}
+_VERIFY_MODES: dict[Verify, VerifyMode] = {
+    "required": CERT_REQUIRED,
+    "optional": CERT_OPTIONAL,
+    "none": CERT_NONE,
 }
 _TLS_OPTIONS = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname")
 _SENTINEL_OPTIONS = ("sentinel_username", "sentinel_password")
@@ -81,6 +87,34 @@ class RedisSettings:
             _refuse_twice(host=host, port=port, ssl=ssl)
             found = _read(url.get_secret_value() if isinstance(url, SecretStr) else url)
         return _with_access(found, username, password, db)
+
+    @property
+    def where(self) -> str:
+        """The address, for messages."""
+        return self.path or ",".join(f"{host}:{port}" for host, port in self.nodes)
+
+    def redact(self, text: str) -> str:
+        """`text` without the passwords, should a server have repeated one."""
+        for secret in (self.password, self.sentinel_password):
+            if secret is not None and secret.get_secret_value():
+                text = text.replace(secret.get_secret_value(), "***")
+        return text
+
+    def tls(self) -> SSLContext | None:
+        """The context its connections share, read from the files named; None without TLS. `ConfigurationError`."""
+        if not self.ssl:
+            return None
+        try:
+            context = create_default_context(cafile=self.ssl_ca_certs)
+            if self.ssl_certfile is not None:
+                context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile)
+        except OSError as error:  # an SSLError is one
+            files = (self.ssl_ca_certs, self.ssl_certfile, self.ssl_keyfile)
+            named = ", ".join(repr(file) for file in files if file is not None)
+            raise _wrong(f"the TLS files {named} cannot be used: {error}") from error
+        context.check_hostname = self.ssl_check_hostname and self.ssl_cert_reqs != "none"
+        context.verify_mode = _VERIFY_MODES[self.ssl_cert_reqs]
+        return context
 
 
 def _wrong(what: str, field: str = "redis_url") -> ConfigurationError:

@@ -1,0 +1,31 @@
+"""Work that nobody waits for, on whichever loop is running."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+
+
+class Background:
+    """Holds tasks until they are done. They end with their loop, without a word."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[object, object, None]) -> None:
+        """Run `work`, which handles its own errors, beside the caller."""
+        task = asyncio.get_running_loop().create_task(work)
+        # If a loop is closed on pending tasks, each complains when collected; nobody could act on these complaints.
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's own; asyncio.gather does the same
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self, timeout: float) -> None:
+        """Cancel what runs on this loop; wait at most `timeout` seconds for it. Forget what ran on loops now closed."""
+        loop = asyncio.get_running_loop()
+        mine = [task for task in list(self._tasks) if task.get_loop() is loop]
+        self._tasks.difference_update([task for task in list(self._tasks) if task.get_loop().is_closed()])
+        for task in mine:
+            task.cancel()
+        if mine:
+            await asyncio.wait(mine, timeout=timeout)

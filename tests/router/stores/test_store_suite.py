@@ -1,0 +1,182 @@
+"""One suite over every backend: memory, and each way to reach a Redis."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+import pytest
+from fakes import Clock
+from redis_servers import eventually
+
+from checks.base import AffinityStore
+from router.stores.memory import MemoryStore
+from router.stores.redis import RedisStore
+from router.stores.redis_link import RedisLink
+from router.stores.redis_url import RedisSettings
+
+SHARED = ["tcp", "unix", "password", "tls", "cluster", "sentinel"]
+OpenStore = Callable[..., RedisStore]
+SettingsOf = Callable[[str], RedisSettings]
+
+
+@pytest.fixture(params=["memory", *SHARED])
+def store(request: pytest.FixtureRequest, settings_of: SettingsOf, open_store: OpenStore) -> AffinityStore:
+    return MemoryStore() if request.param == "memory" else open_store(settings_of(request.param))
+
+
+async def test_what_was_set_is_found(store: AffinityStore) -> None:
+    assert await store.get("resp_1") is None
+    await store.set("resp_1", "d1", ttl=60)
+    await store.set("resp_2", "d2", ttl=60)
+    assert [await store.get("resp_1"), await store.get("resp_2")] == ["d1", "d2"]
+
+
+async def test_the_last_word_of_one_writer_counts(store: AffinityStore) -> None:
+    await store.set("resp_1", "d1", ttl=60)
+    await store.set("resp_1", "d2", ttl=60)
+    assert await store.get("resp_1") == "d2"
+
+
+async def test_what_was_deleted_is_gone(store: AffinityStore) -> None:
+    await store.set("resp_1", "d1", ttl=60)
+    await store.delete("resp_1")
+    await store.delete("resp_1")
+    assert await store.get("resp_1") is None
+
+
+@pytest.mark.parametrize("odd", ["", " ", "a b", "{a}b", "*", "é\n", "\x00", "\ud800", "x" * 5000])
+async def test_any_string_is_a_key_and_a_value(store: AffinityStore, odd: str) -> None:
+    await store.set(f"k{odd}", f"v{odd}", ttl=60)
+    assert await store.get(f"k{odd}") == f"v{odd}"
+
+
+@pytest.mark.parametrize("ttl", [0.0001, 1e9, float("inf")])
+async def test_any_time_to_live(store: AffinityStore, ttl: float) -> None:
+    await store.set("resp_1", "d1", ttl=ttl)
+    await store.get("resp_1")
+
+
+async def test_a_time_to_live_is_above_zero(store: AffinityStore) -> None:
+    with pytest.raises(ValueError, match="ttl"):
+        await store.set("resp_1", "d1", ttl=0)
+
+
+@dataclass
+class Pair:
+    """Two Routers' stores on one Redis, and a look behind them."""
+
+    one: RedisStore
+    other: RedisStore
+    third: RedisStore
+    raw: RedisLink
+    clock: Clock
+    """Of `one`."""
+    prefix: str
+
+    async def ask(self, command: str, key: str, *more: str | int) -> object:
+        return await self.raw.run((command, f"{self.prefix}:pin:{key}", *more))
+
+    async def lifetime(self, key: str) -> float:
+        left = await self.ask("PTTL", key)
+        assert isinstance(left, int)
+        return left / 1000
+
+
+@pytest.fixture(params=SHARED)
+async def pair(
+    request: pytest.FixtureRequest, settings_of: SettingsOf, open_store: OpenStore, prefix: str
+) -> AsyncIterator[Pair]:
+    settings = settings_of(request.param)
+    raw, clock = RedisLink(settings), Clock()
+    one, other, third = (
+        open_store(settings, memory=MemoryStore(clock=clock)),
+        open_store(settings),
+        open_store(settings),
+    )
+    yield Pair(one, other, third, raw, clock, prefix)
+    await raw.aclose()
+    assert [store.stats.errors for store in (one, other, third)] == [0, 0, 0]
+
+
+async def test_a_pin_is_shared(pair: Pair) -> None:
+    await pair.one.set("resp_1", "d1", ttl=60)
+    assert await pair.other.get("resp_1") == "d1"
+    assert await pair.other.get("resp_1") == "d1"
+    assert (pair.other.stats.shared_hits, pair.other.stats.hits) == (1, 1)
+    assert await pair.other.get("resp_2") is None
+    assert (pair.other.stats.misses, pair.other.stats.blind) == (1, 0)
+
+
+async def test_a_deletion_is_shared(pair: Pair) -> None:
+    await pair.one.set("resp_1", "d1", ttl=60)
+    await pair.one.delete("resp_1")
+    assert await pair.other.get("resp_1") is None
+
+
+async def test_prefixes_keep_apart(pair: Pair, settings_of: SettingsOf, open_store: OpenStore) -> None:
+    elsewhere = open_store(pair.one._link._settings, prefix=f"{pair.prefix}b")
+    await pair.one.set("resp_1", "d1", ttl=60)
+    assert await elsewhere.get("resp_1") is None
+
+
+async def test_of_writers_that_know_nothing_the_first_stands(pair: Pair) -> None:
+    await pair.one.set("resp_1", "d1", ttl=60)
+    await pair.other.set("resp_1", "d2", ttl=60)
+    assert [await store.get("resp_1") for store in (pair.one, pair.other, pair.third)] == ["d1", "d1", "d1"]
+
+
+async def test_who_has_read_a_pin_may_move_it(pair: Pair) -> None:
+    await pair.one.set("resp_1", "d1", ttl=60)
+    await pair.other.get("resp_1")
+    await pair.other.set("resp_1", "d2", ttl=60)
+    assert await pair.third.get("resp_1") == "d2"
+
+
+async def test_reading_from_redis_renews(pair: Pair) -> None:
+    await pair.one.set("resp_1", "d1", ttl=60)
+    assert 50 < await pair.lifetime("resp_1") <= 60
+    await pair.ask("PEXPIRE", "resp_1", 20_000)
+    await pair.other.get("resp_1")
+    assert 50 < await pair.lifetime("resp_1") <= 60
+
+
+async def test_reading_from_memory_renews_in_the_background_a_tenth_later(pair: Pair) -> None:
+    await pair.one.set("resp_1", "d1", ttl=600)
+    await pair.ask("PEXPIRE", "resp_1", 200_000)
+    pair.clock.advance(60)
+    await pair.one.get("resp_1")
+    assert pair.one.waiting == 0
+    pair.clock.advance(1)
+    await pair.one.get("resp_1")
+    await pair.one.get("resp_1")
+    assert pair.one.waiting == 1
+    await eventually(lambda: pair.one.stats.flushed, "renewal")
+    assert pair.one.stats.flushed == 1
+    assert 500 < await pair.lifetime("resp_1") <= 600
+
+
+async def test_a_pin_that_redis_lost_comes_back_with_its_use(pair: Pair) -> None:
+    await pair.one.set("resp_1", "d1", ttl=60)
+    await pair.ask("DEL", "resp_1")
+    pair.clock.advance(7)
+    assert await pair.one.get("resp_1") == "d1"
+    await eventually(lambda: pair.one.stats.flushed, "renewal")
+    assert await pair.other.get("resp_1") == "d1"
+
+
+async def test_a_renewal_learns_that_a_pin_has_moved(pair: Pair) -> None:
+    await pair.one.set("resp_1", "d1", ttl=60)
+    await pair.other.get("resp_1")
+    await pair.other.set("resp_1", "d2", ttl=60)
+    pair.clock.advance(7)
+    assert await pair.one.get("resp_1") == "d1"
+    await eventually(lambda: pair.one.stats.flushed, "renewal")
+    assert await pair.one.get("resp_1") == "d2"
+
+
+async def test_what_another_program_wrote_is_not_a_pin(pair: Pair) -> None:
+    await pair.ask("SET", "resp_1", "hello")
+    assert await pair.one.get("resp_1") is None
+    await pair.one.set("resp_1", "d1", ttl=60)
+    assert await pair.other.get("resp_1") == "d1"
