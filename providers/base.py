@@ -6,7 +6,7 @@ from typing import Protocol
 
 from providers.errors import APIError
 from providers.types import Call, Deployment, HttpReply, HttpRequest
-from providers.views import Event, View
+from providers.views import Event, Routed
 
 
 class EventDecoder(Protocol):
@@ -28,7 +28,7 @@ class Provider(Protocol):
         """The request to send. `token` is a fresh bearer token for deployments with a `token_source`."""
         ...
 
-    def decode(self, reply: HttpReply, call: Call, deployment: Deployment) -> View:
+    def decode(self, reply: HttpReply, call: Call, deployment: Deployment) -> Routed:
         """The answer in a complete reply, or the typed error it stands for, raised."""
         ...
 

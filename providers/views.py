@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from inspect import get_annotations
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 from providers import jsonio
 from providers.errors import Attempt
@@ -221,6 +221,11 @@ class Routed(View):
         if self._routing is None:
             raise AttributeError("this view was not returned by a Router, so it has no routing")
         return self._routing
+
+    def served_by(self, routing: Routing) -> Self:
+        """This view, knowing who served it. Called once, by the Router."""
+        object.__setattr__(self, "_routing", routing)
+        return self
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self._json, self._routing)

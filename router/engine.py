@@ -16,12 +16,20 @@ from dataclasses import dataclass, replace
 from checks.base import Failed, Finished, Home, Outcome, PreCallCheck, Preferred, Started
 from providers.base import Provider
 from providers.catalog import VENDORS
-from providers.errors import APIError, APITimeoutError, Attempt, BadRequestError, NoDeploymentError
+from providers.errors import (
+    APIError,
+    APITimeoutError,
+    Attempt,
+    BadRequestError,
+    CredentialError,
+    NoDeploymentError,
+    RateLimitError,
+)
 from providers.faults import malformed
 from providers.types import Call, Deployment, HttpReply, HttpRequest, Verb
 from providers.views import Routed, Routing
 from router.plan import LONGEST_WAIT, Failure, Plan, shortage_error
-from router.pool import Lease, Pool
+from router.pool import Lease, Pool, Shortage
 from router.stream import ResponseStream, count
 from router.tokens import Tokens
 from router.transport.base import OpenReply, Transport
@@ -161,21 +169,13 @@ class Engine:
         avoid = plan.tried
         group = run.call.group
         while True:
-            among, ordered = await self._eligible(run)
-            got = self._pool.lease(
-                group,
-                run.call,
-                among=among,
-                ordered=ordered,
-                avoid=avoid,
-                retry=plan.retrying,
-                reserve=self._reserve(run.call) if self._reservers else None,
-            )
+            got = await self._lease(run, avoid)
             if isinstance(got, Lease):
                 return got
             error = run.error or shortage_error(got.kind, group, got.wait, got.reasons)
-            patience = run.patience(self._clock())
-            wait = plan.patience(got.kind, got.wait, error, jitter=self._rng.random(), left=patience)
+            left = run.patience(self._clock())
+            jitter = self._rng.random()
+            wait = plan.patience(got.kind, got.wait, error, jitter=jitter, left=left, at_home=run.at_home)
             if wait is None or (got.kind == "tried" and not self._pool.budget(group).withdraw()):
                 raise error
             run.plan = plan = plan.charge()
@@ -186,6 +186,22 @@ class Engine:
                 await self._pool.wait(group, wait)
                 run.waited += self._clock() - began
             avoid = frozenset()
+
+    async def _lease(self, run: Run, avoid: frozenset[str]) -> Lease | Shortage:
+        """A deployment that the checks allow and the pool has, or why there is none."""
+        try:
+            among, ordered = await self._eligible(run)
+        except RateLimitError as error:  # a check's limit is waited for as an upstream's would be
+            return Shortage("quota", error.retry_after, ((run.call.group, error.message),))
+        return self._pool.lease(
+            run.call.group,
+            run.call,
+            among=among,
+            ordered=ordered,
+            avoid=avoid,
+            retry=run.plan.retrying,
+            reserve=self._reserve(run.call) if self._reservers else None,
+        )
 
     async def _pause(self, run: Run, seconds: float) -> None:
         run.waited += seconds
@@ -248,6 +264,7 @@ class Engine:
                     self._observer(run.call, deployment) if self._observers else None,
                     idle=self._idle(run, deployment),
                     eager=bool(call.body.get("background")),
+                    owner=self,
                 )
                 await self._commit(run, stream, reply, rest)
                 return stream.served_by(self._routing(run, lease, sent))
@@ -332,6 +349,8 @@ class Engine:
             lease.cancel()  # the caller's own impatience says nothing about the deployment
         else:
             lease.fail(error)
+        if isinstance(error, CredentialError):
+            self._tokens.forget(deployment)
         now = self._clock()
         run.attempts.append(Attempt(deployment.id, run.call.group, sent - run.began, now - sent, error))
         _log.info("attempt failed: %s: %s", type(error).__name__, error)

@@ -185,7 +185,7 @@ class Plan:
             return plan._ask_home_again(failure)
         elsewhere = isinstance(error, ResponseNotFoundError) and self.verb.by_id and not failure.at_home
         if isinstance(error, CallerError) and not elsewhere:
-            return plan._turn(error)
+            return plan._turn(error, at_home=failure.at_home)
         if plan.sent >= MAX_ATTEMPTS or plan.allowed == 0:
             return plan._turn(error, at_home=failure.at_home)
         certain = isinstance(error, (CredentialError, NotFoundError, RateLimitError))
@@ -195,14 +195,17 @@ class Plan:
             return plan._turn(error, at_home=failure.at_home)
         return replace(plan, retries=plan.retries + 1, charged=True)
 
-    def patience(self, kind: str, wait: float | None, error: APIError, *, jitter: float, left: float) -> float | None:
+    def patience(
+        self, kind: str, wait: float | None, error: APIError, *, jitter: float, left: float, at_home: bool = False
+    ) -> float | None:
         """Seconds to wait for a deployment when none can be had now; None to give the group up.
 
-        `kind` and `wait` are the pool's shortage, `jitter` is uniform in [0, 1), `left` what the deadline leaves.
+        `kind` and `wait` are the pool's shortage, `jitter` is uniform in [0, 1), `left` what the deadline leaves. A
+        call `at_home` has nowhere else to go.
         """
         if kind == "empty" or (self.sent and not self.charged and self.retries >= self.allowed):
             return None
-        elsewhere = bool(self._next(error))
+        elsewhere = not at_home and bool(self._next(error))
         if kind == "tried":
             needed = max(jitter * self.ceiling(), self.pause, self.policy.retry_after)
             return needed if needed <= (min(left, _IMPATIENT) if elsewhere else left) else None

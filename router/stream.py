@@ -59,6 +59,7 @@ class ResponseStream:
         "_idle",
         "_lease",
         "_observe",
+        "_owner",
         "_ready",
         "_received",
         "_reply",
@@ -75,7 +76,9 @@ class ResponseStream:
         *,
         idle: float,
         eager: bool = False,
+        owner: object = None,
     ) -> None:
+        self._owner = owner  # kept alive: a stream may outlive the last reference to its Router
         self._reply = reply
         self._lease = lease
         self._decoder = decoder

@@ -41,6 +41,10 @@ class Tokens:
         deployment.memo["token"] = (token, now + FRESH)
         return token
 
+    def forget(self, deployment: Deployment) -> None:
+        """Ask the source before the next call: the token was refused."""
+        deployment.memo.pop("token", None)
+
 
 async def _ask(source: TokenSource) -> str:
     """A token from a coroutine function, or from a function that may block on the network."""
