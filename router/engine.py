@@ -39,6 +39,9 @@ _log = logging.getLogger("router")
 DEFAULT_TIMEOUT = 600.0
 """Seconds for one attempt where nobody set a limit, as in the OpenAI SDK."""
 
+_FOREIGN = -1
+"""Marks a shortage that the pool knows nothing of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -168,6 +171,7 @@ class Engine:
             await self._pause(run, plan.wait)
         avoid = plan.tried
         group = run.call.group
+        place: int | None = None  # in the line of those who wait for the group
         while True:
             got = await self._lease(run, avoid)
             if isinstance(got, Lease):
@@ -179,11 +183,11 @@ class Engine:
             if wait is None or (got.kind == "tried" and not self._pool.budget(group).withdraw()):
                 raise error
             run.plan = plan = plan.charge()
-            if got.kind == "tried":
+            if got.kind == "tried" or got.seen == _FOREIGN:
                 await self._pause(run, wait)
             else:
                 began = self._clock()
-                await self._pool.wait(group, wait)
+                place = await self._pool.wait(group, wait, since=got, place=place)
                 run.waited += self._clock() - began
             avoid = frozenset()
 
@@ -192,7 +196,7 @@ class Engine:
         try:
             among, ordered = await self._eligible(run)
         except RateLimitError as error:  # a check's limit is waited for as an upstream's would be
-            return Shortage("quota", error.retry_after, ((run.call.group, error.message),))
+            return Shortage("quota", error.retry_after, ((run.call.group, error.message),), _FOREIGN)
         return self._pool.lease(
             run.call.group,
             run.call,
