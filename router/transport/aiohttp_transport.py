@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
-from providers.errors import APIConnectionError, APIError
+from providers.errors import APIError
 from providers.types import Connection, HttpRequest
 from router.transport import faults
 from router.transport.base import MAX_BODY, OpenReply
@@ -68,10 +68,6 @@ class AiohttpTransport:
             raise faults.too_late(url, timeout) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _fault(request, error) from error
-        except RuntimeError as error:
-            if session.client.closed:
-                raise APIConnectionError("the transport was closed while the request was being sent") from error
-            raise
         return AiohttpReply(response, session, url, self._max_body)
 
     async def aclose(self) -> None:

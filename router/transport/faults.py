@@ -11,6 +11,7 @@ from providers.errors import (
     APITimeoutError,
     AuthenticationError,
     BadRequestError,
+    ConfigurationError,
     MalformedReplyError,
     StreamInterruptedError,
 )
@@ -23,8 +24,16 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 def place(url: str) -> str:
     """Where a request goes, fit to be shown: scheme, host and port without credentials, path or query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(not a URL)"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def no_address(url: str) -> ConfigurationError:
+    """Nothing can be sent to this URL."""
+    return ConfigurationError(f"{place(url)!r} is not an http:// or https:// address; check `api_base`")
 
 
 def not_connected(url: str, cause: BaseException) -> APIConnectionError:
@@ -70,7 +79,8 @@ def unsendable(request: HttpRequest, cause: BaseException) -> APIError:
 
 
 def _reason(cause: BaseException) -> str:
-    text = str(cause).strip()
+    # aiohttp keeps the bare message apart from a text that quotes the whole URL.
+    text = str(getattr(cause, "message", "") or cause).strip().partition("\n")[0]
     return f"{_kind(cause)}: {text}" if text else _kind(cause)
 
 

@@ -25,7 +25,9 @@ class HttpxTransport:
     A client's own settings hold (hooks, auth, cookies, redirects, default headers, TLS, proxies, limits), except its
     timeouts: the Router's take their place. A transport is called directly, which costs much less. Neither is closed
     by `aclose`: whoever made it closes it. httpx binds connections to the event loop that made them, so the first
-    loop that sends is the only one that may.
+    loop that sends is the only one that may. (What these clients do of themselves stays: httpx-aiohttp lets aiohttp
+    send a lost GET or DELETE once more; httpcore 1.0, cancelled between connecting and writing, keeps the connection
+    open and unused until it is closed itself.)
 
     Args:
         inner: the client or transport.
@@ -36,7 +38,7 @@ class HttpxTransport:
         self._client = inner if isinstance(inner, httpx.AsyncClient) else None
         self._wire = inner if isinstance(inner, httpx.AsyncBaseTransport) else None
         self._max_body = max_body
-        self._url = lru_cache(_URLS)(httpx.URL)
+        self._url = lru_cache(_URLS)(_address)
         self._loop: weakref.ref[asyncio.AbstractEventLoop] | None = None
         self._open: set[httpx.Response] = set()
         self._any_loop = isinstance(inner, _STATELESS)
@@ -50,22 +52,22 @@ class HttpxTransport:
                 "a deployment's `ssl_verify`, client certificate and proxy cannot be put into an http_client of your"
                 " own: set them on that client, or leave `http_client` out"
             )
+        url = self._url(request.url)
         try:
             async with asyncio.timeout(timeout):
-                response = await self._exchange(request, timeout)
+                response = await self._exchange(request, url, timeout)
         except httpx.HTTPStatusError as error:  # a response hook of the client called raise_for_status
             response = _bare(error.response)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        except Exception as error:  # a client's hooks and foreign transports raise what they like
             raise _fault(request, error, timeout) from error
         return HttpxReply(response, loop, self._open, request.url, self._max_body)
 
     async def aclose(self) -> None:
         """Nothing: the client or transport belongs to whoever made it."""
 
-    async def _exchange(self, request: HttpRequest, timeout: float) -> httpx.Response:
+    async def _exchange(self, request: HttpRequest, url: httpx.URL, timeout: float) -> httpx.Response:
         # The head is bounded by `send`; between chunks the caller keeps the time.
         limits = {"connect": timeout, "write": timeout, "pool": timeout, "read": None}
-        url = self._url(request.url)
         if self._client is not None:
             built = self._client.build_request(
                 request.method, url, headers=request.headers, content=request.content, extensions={"timeout": limits}
@@ -93,17 +95,34 @@ class HttpxTransport:
 
 def _fault(request: HttpRequest, error: Exception, timeout: float) -> APIError | ConfigurationError:
     match error:
+        case httpx.ConnectTimeout() if _is_misnamed(error):
+            return faults.not_connected(request.url, error)
         case TimeoutError() | httpx.TimeoutException():
             return faults.too_late(request.url, timeout)
-        case httpx.InvalidURL() | httpx.UnsupportedProtocol():
-            where = faults.place(request.url)
-            return ConfigurationError(f"{where!r} is not an http:// or https:// address; check `api_base`")
+        case httpx.UnsupportedProtocol():
+            return faults.no_address(request.url)
         case httpx.TooManyRedirects():
             return faults.not_http(request.url, error)
         case httpx.LocalProtocolError() | ValueError():
             return faults.unsendable(request, error)
         case _:
             return faults.not_connected(request.url, error)
+
+
+def _is_misnamed(error: httpx.ConnectTimeout) -> bool:
+    """httpx-aiohttp calls every lost or refused connection a ConnectTimeout."""
+    cause = error.__cause__
+    return type(cause).__module__.startswith("aiohttp.") and not isinstance(cause, TimeoutError)
+
+
+def _address(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        raise faults.no_address(url) from None
+    if parsed.scheme not in ("http", "https") or not parsed.host:
+        raise faults.no_address(url)
+    return parsed
 
 
 def _bare(response: httpx.Response) -> httpx.Response:

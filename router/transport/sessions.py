@@ -63,9 +63,10 @@ class LoopSession:
         """Forget a session whose loop was closed under it, without aiohttp's complaint; no callback can run there."""
         self._leave()
         self.open.clear()
-        if self.client.connector is not None:
-            self.client.connector.close().__await__()  # synchronous on a closed loop; touched, or it warns
-            self.client.detach()
+        closing = self.client.close()
+        with contextlib.suppress(StopIteration, RuntimeError):
+            closing.send(None)  # has nothing to wait for on a closed loop
+        closing.close()
 
     def _start_closing(self) -> None:
         # Kept alive by what it waits for: the sockets, which the loop knows.
@@ -83,8 +84,7 @@ class LoopSession:
                     await self.client.close()
 
     def _leave(self) -> None:
-        if self._home.get(self.loop) is self:
-            del self._home[self.loop]
+        self._home.pop(self.loop, None)
 
 
 class _Response(aiohttp.ClientResponse):

@@ -12,7 +12,7 @@ from yarl import URL
 
 from providers.errors import ConfigurationError
 from providers.types import Connection
-from router.transport.faults import place
+from router.transport.faults import no_address, place
 
 _URLS = 4096
 _CONTEXTS = 1024
@@ -45,12 +45,9 @@ def resolver(*, trust_env: bool) -> Resolve:
 
 
 def _resolve(contexts: _Contexts, trust_env: bool, url: str, connection: Connection) -> Target:
-    try:
-        parsed = URL(url, encoded=True)
-    except ValueError as error:
-        raise ConfigurationError(f"not a URL: {place(url)!r}; check `api_base`") from error
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise ConfigurationError(f"{place(url)!r} is not an http:// or https:// address; check `api_base`")
+    parsed = _address(url)
+    if parsed is None:
+        raise no_address(url)
     proxy = connection.proxy or (_environment_proxy(parsed) if trust_env else None)
     return Target(
         parsed,
@@ -95,14 +92,20 @@ def _environment_proxy(url: URL) -> str | None:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _proxy(proxy: str) -> URL:
+def _address(url: str, *, encoded: bool = True) -> URL | None:
     try:
-        parsed = URL(proxy)
+        parsed = URL(url, encoded=encoded)
+        usable = parsed.scheme in ("http", "https") and parsed.host and parsed.port
     except ValueError:
-        parsed = URL()
-    if parsed.scheme not in ("http", "https") or not parsed.host:
+        return None
+    return parsed if usable else None
+
+
+def _proxy(proxy: str) -> URL:
+    parsed = _address(proxy, encoded=False)
+    if parsed is None:
         raise ConfigurationError(
             f"proxy {place(proxy)!r} is not an http:// or https:// address; for another kind (SOCKS) give the Router"
             " `http_client=httpx.AsyncClient(proxy=…)`"
-        ) from None
+        )
     return parsed
