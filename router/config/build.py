@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from typing import cast
 
 from providers.types import Connection, Deployment, Json
@@ -14,7 +14,7 @@ from router.config.identity import derive_id
 from router.config.plain import Copier, is_json
 from router.config.problems import Problems, at
 from router.config.strict import Fields, check, read_fields
-from router.config.vendor import Site, locate
+from router.config.vendor import Lookup, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,61 +41,70 @@ class Builder:
         fields = read_fields(Params, plain or {}, place, self._problems)
         if "model" in fields.values:
             self._problems.add(fields.places["model"], "belongs to each entry of model_list")
-            fields = fields.only(name for name in fields.values if name != "model")
-        stand_in = Fields({"model": "-"}, {"model": place}).under(fields)
-        check(Params, stand_in, place, self._problems)
+            fields = fields.without(["model"])
+        self._check_credentials(fields)
+        check(Params, Fields({"model": "-"}).under(fields), self._problems)
         return fields
 
     def draft(self, raw: object, place: str, defaults: Fields) -> Draft | None:
-        """The deployment an entry describes; None, with the problems noted, if it can't be made out."""
+        """The deployment an entry describes; None, with the problems noted, if even its group can't be made out.
+
+        If only the rest can't, the draft holds a stand-in: names that refer to the group are not wrong for that.
+        """
         plain = self._copier.mapping(raw, place)
         if plain is None:
             return None
         entry = read_fields(Entry, plain, place, self._problems)
-        group = self._group(entry, place)
-        spot = entry.places.get("litellm_params", at(place, "litellm_params"))
-        written = self._part(entry, "litellm_params", place)
-        if written is None:
+        group = self._group(entry)
+        info, metadata = self._info(entry)
+        known = check(Info, info.only(["id"]), self._problems) or Info()
+        params, site = self._site(entry, info, defaults, group)
+        if group is None:
             return None
-        info, metadata = self._info(entry, place)
-        given = read_fields(Params, written, spot, self._problems)
-        self._compare(info, given)
-        fields = defaults.under(info.only(Traits.model_fields)).under(given)
-        params = check(Params, fields, spot, self._problems)
-        known = check(Info, info.only(["id"]), at(place, "model_info"), self._problems) or Info()
-        if params is None:
-            return None
-        site = locate(params, fields, spot, self._environ, self._problems)
-        if site is None or group is None:
-            return None
-        self._check_wildcard(group, site.model, fields, place)
+        if params is None or site is None:
+            return Draft(Deployment(known.id or place, group, "", ""), place, known.id is not None)
         return Draft(_deployment(group, known.id, params, site, metadata), place, known.id is not None)
 
-    def _group(self, entry: Fields, place: str) -> str | None:
+    def _site(
+        self, entry: Fields, info: Fields, defaults: Fields, group: str | None
+    ) -> tuple[Params | None, Site | None]:
+        """The parameters of an entry, completed, and where they lead."""
+        written = self._part(entry, "litellm_params")
+        if written is None:
+            return None, None
+        given = read_fields(Params, written, entry.place("litellm_params"), self._problems)
+        self._compare(info, given)
+        self._check_credentials(given)
+        base = defaults.without(Params.CREDENTIALS) if given.only(Params.CREDENTIALS).values else defaults
+        fields = base.under(info.only(Traits.model_fields)).under(given)
+        params = check(Params, fields, self._problems)
+        site = Lookup(params, fields, self._environ, self._problems).site() if params else None
+        if site is not None and group is not None:
+            self._check_wildcard(group, site.model, entry.place("model_name"), fields.place("model"))
+        return params, site
+
+    def _group(self, entry: Fields) -> str | None:
         value = entry.values.get("model_name")
-        spot = entry.places.get("model_name", at(place, "model_name"))
         if isinstance(value, str) and value:
             return value
-        if not self._problems.known_at(spot):
-            wrong = "must be a string" if value is not None and not isinstance(value, str) else "must not be empty"
-            self._problems.add(spot, "is required" if value is None else wrong)
+        if not entry.excused(["model_name"], self._problems):
+            wrong = "must not be empty" if isinstance(value, str) else "must be a string"
+            self._problems.add(entry.place("model_name"), "is required" if value is None else wrong)
         return None
 
-    def _part(self, entry: Fields, name: str, place: str) -> dict[str, object] | None:
-        spot = entry.places.get(name, at(place, name))
+    def _part(self, entry: Fields, name: str) -> dict[str, object] | None:
         value = entry.values.get(name)
         if isinstance(value, dict):
             return cast("dict[str, object]", value)
-        if not self._problems.known_at(spot):
-            self._problems.add(spot, "is required" if value is None else "must be a mapping")
+        written = [name, *(other for other, meant in Entry.synonyms.items() if meant == name)]
+        if not entry.excused(written, self._problems):
+            self._problems.add(entry.place(name), "is required" if value is None else "must be a mapping")
         return None
 
-    def _info(self, entry: Fields, place: str) -> tuple[Fields, dict[str, Json]]:
+    def _info(self, entry: Fields) -> tuple[Fields, dict[str, Json]]:
         """The fields of `model_info`, and what else it holds."""
-        if "model_info" not in entry.values:
-            return Fields(), {}
-        raw = self._part(entry, "model_info", place) or {}
-        spot = entry.places["model_info"]
+        spot = entry.place("model_info")
+        raw = (self._part(entry, "model_info") if "model_info" in entry.values else None) or {}
         ours = {name: value for name, value in raw.items() if name in Info.model_fields or name in Info.synonyms}
         metadata: dict[str, Json] = {}
         for name, value in raw.items():
@@ -110,19 +119,23 @@ class Builder:
                 metadata[name] = cast("Json", value)
         return read_fields(Info, ours, spot, self._problems), metadata
 
+    def _check_credentials(self, fields: Fields) -> None:
+        places = list(fields.only(Params.CREDENTIALS).places.values())
+        for place in places[1:]:
+            self._problems.add(place, f"contradicts {places[0]}; give one of them")
+
     def _compare(self, info: Fields, given: Fields) -> None:
-        for name in info.values.keys() & given.values.keys():
-            if info.values[name] != given.values[name]:
+        for name, value in info.values.items():
+            if name in given.values and given.values[name] != value:
                 self._problems.add(info.places[name], f"contradicts {given.places[name]}; give it once")
 
-    def _check_wildcard(self, group: str, model: str, fields: Fields, place: str) -> None:
-        if group.count("*") > 1:
-            self._problems.add(at(place, "model_name"), "may hold only one '*'")
-        if model.count("*") > 1:
-            self._problems.add(fields.places["model"], "may hold only one '*'")
-        elif "*" in model and "*" not in group:
+    def _check_wildcard(self, group: str, model: str, group_place: str, model_place: str) -> None:
+        for name, place in ((group, group_place), (model, model_place)):
+            if name.count("*") > 1:
+                self._problems.add(place, "may hold only one '*'")
+        if model.count("*") == 1 and "*" not in group:
             self._problems.add(
-                fields.places["model"], "has a '*' but model_name has none to fill it; write one there, e.g. 'openai/*'"
+                model_place, "has a '*' but model_name has none to fill it; write one there, e.g. 'openai/*'"
             )
 
 
@@ -170,26 +183,25 @@ def _deployment(
 
 def settle_ids(drafts: Iterable[Draft], problems: Problems, taken: Container[str] = ()) -> tuple[Deployment, ...]:
     """Make ids unique: two given alike are a problem; derived ones that clash get `-2`, `-3`, … by position."""
-    drafts = tuple(drafts)
+    kept: list[Draft] = []
     owners: dict[str, str] = {}
     for draft in drafts:
-        if not draft.named:
-            continue
         name = draft.deployment.id
-        if name in owners:
+        if draft.named and name in owners:
             problems.add(at(draft.place, "model_info") + ".id", f"{name!r} is also the id of {owners[name]}")
-        owners.setdefault(name, draft.place)
+            continue
+        if draft.named:
+            owners[name] = draft.place
+        kept.append(draft)
     used = set(owners)
-    seen: Counter[str] = Counter()
     settled = []
-    for draft in drafts:
-        deployment = draft.deployment
-        if not draft.named:
-            name = deployment.id
-            while name in used or name in taken:
-                seen[deployment.id] += 1
-                name = f"{deployment.id}-{seen[deployment.id] + 1}"
-            used.add(name)
-            deployment = replace(deployment, id=name)
-        settled.append(deployment)
+    for draft in kept:
+        name = draft.deployment.id if draft.named else _free(draft.deployment.id, used, taken)
+        used.add(name)
+        settled.append(replace(draft.deployment, id=name))
     return tuple(settled)
+
+
+def _free(name: str, used: Container[str], taken: Container[str]) -> str:
+    numbered = (f"{name}-{number}" for number in count(2))
+    return next(each for each in chain((name,), numbered) if each not in used and each not in taken)

@@ -3,64 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date
 from typing import Annotated, ClassVar
-from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
-from pydantic.json_schema import SkipJsonSchema, WithJsonSchema
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
 from router.config.refusals import MODEL_INFO, PARAMS
 from router.config.strict import Amount, AnyJson, Count, JsonMapping, Name, Number, PositiveCount, Seconds, Strict
+from router.config.values import Address, File, Headers, Identifier, Printable, Proxy, Queries, Secret, Verify
 from router.hints import closest
-
-
-def _dated(value: object) -> object:
-    """YAML reads an unquoted 2024-06-01 as a date."""
-    return value.isoformat() if isinstance(value, date) else value
-
-
-def address(url: str) -> str:
-    """`url` without trailing slashes. Raises `ValueError` saying what is wrong with it."""
-    url = url.strip()
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # parsed, and refused, on access
-    except ValueError:
-        raise ValueError("is not a URL; write 'https://host[:port][/path]'") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an absolute URL; write 'https://host[:port][/path]'")
-    if "@" in parts.netloc:
-        raise ValueError("must not hold a user name or password; use api_key or extra_headers")
-    if any(name != "api-version" for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
-        raise ValueError("must have no query but 'api-version'; use extra_query")
-    return url.rstrip("/")
-
-
-def _flag_or_path(value: object) -> object:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value:
-        return {"true": True, "false": False}.get(value.lower(), value)
-    raise ValueError("must be true, false or the path of a CA bundle")
-
-
-def _identifier(value: object) -> object:
-    """LiteLLM takes numbers for ids."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _text(value: object) -> object:
-    """Numbers are as good as text in a header or a query."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float) else value
-
-
-Version = Annotated[str, Field(min_length=1), BeforeValidator(_dated)]
-Address = Annotated[str, AfterValidator(address)]
-Secret = Annotated[SecretStr, Field(min_length=1)]
-Texts = dict[str, Annotated[str, BeforeValidator(_text)]]
 
 
 class Body(Strict):
@@ -143,18 +94,18 @@ class Params(Traits, Body):
     """Unset: from the vendor's environment variable."""
     api_base: Address | None = None
     """Where the vendor's API is; unset: from the vendor's environment variable, or the vendor's own address."""
-    api_version: Version | None = None
-    responses_api_version: Version | None = None
+    api_version: Printable | None = None
+    responses_api_version: Printable | None = None
     """Wins over `api_version`."""
     azure_ad_token: Secret | None = None
     """A bearer token instead of a key."""
     azure_ad_token_provider: SkipJsonSchema[Callable[..., object] | None] = None
     """Returns a bearer token, or an awaitable of one; called for each request."""
-    organization: Name | None = None
-    project: Name | None = None
-    extra_headers: Texts | None = None
+    organization: Printable | None = None
+    project: Printable | None = None
+    extra_headers: Headers | None = None
     """Headers of every request to it."""
-    extra_query: Texts | None = None
+    extra_query: Queries | None = None
     """Query parameters of every request to it."""
     extra_body: JsonMapping | None = None
     """Body parameters that win over the caller's."""
@@ -166,14 +117,15 @@ class Params(Traits, Body):
     """Seconds between two chunks of a stream; unset: the Router's."""
     num_retries: Count | None = None
     """Retries of a call that failed here; unset: the Router's."""
-    ssl_verify: (
-        Annotated[bool | str, BeforeValidator(_flag_or_path), WithJsonSchema({"type": ["boolean", "string"]})] | None
-    ) = None
+    ssl_verify: Verify | None = None
     """Check the server's certificate (default true); a path names a CA bundle."""
-    client_cert: Name | None = None
+    client_cert: File | None = None
     """Path of a PEM file with the client certificate and its key."""
-    proxy: Name | None = None
+    proxy: Proxy | None = None
     """URL of an HTTP proxy."""
+
+    CREDENTIALS: ClassVar[tuple[str, ...]] = ("api_key", "azure_ad_token", "azure_ad_token_provider")
+    """Ways to say who calls, of which there can be one."""
 
 
 _ACTIVE = ((Params.model_fields.keys() - Body.model_fields.keys()) | Params.synonyms.keys()) - {"headers"}
@@ -190,7 +142,7 @@ class Info(Traits):
 
     refused: ClassVar[Mapping[str, str]] = MODEL_INFO
 
-    id: Annotated[str, Field(min_length=1, max_length=256), BeforeValidator(_identifier)] | None = None
+    id: Identifier | None = None
     """Name of the deployment; unset: derived from where it is, never from its credentials."""
 
     @classmethod

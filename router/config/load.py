@@ -22,7 +22,7 @@ def _read_settings(raw: object, place: str, problems: Problems, environ: Environ
     plain = copier.mapping(raw, place) or {}
     noun = "field" if place else "argument"
     fields = read_fields(RouterSettings, plain, place, problems, noun)
-    settings = check(RouterSettings, fields, place, problems) or RouterSettings()
+    settings = check(RouterSettings, fields, problems) or RouterSettings()
     _check_redis(settings, fields, place, problems)
     return _with_default_fallbacks(settings, place, problems)
 
@@ -51,12 +51,11 @@ def _with_default_fallbacks(settings: RouterSettings, place: str, problems: Prob
     return settings.model_copy(update={"fallbacks": others, "default_fallbacks": targets})
 
 
-def _draft_all(model_list: object, defaults: Fields, builder: Builder, problems: Problems, place: str) -> list[Draft]:
+def _draft_all(model_list: object, defaults: Fields, builder: Builder, problems: Problems) -> list[Draft | None]:
     if not isinstance(model_list, list | tuple):
-        problems.add(place, f"must be a list of mappings, not {type(model_list).__name__}")
-        return []
-    drafts = [builder.draft(entry, at(place, index), defaults) for index, entry in enumerate(model_list)]
-    return [draft for draft in drafts if draft is not None]
+        problems.add("model_list", f"must be a list of mappings, not {type(model_list).__name__}")
+        return [None]
+    return [builder.draft(entry, at("model_list", index), defaults) for index, entry in enumerate(model_list)]
 
 
 def load(
@@ -75,9 +74,9 @@ def load(
     read = _read_settings(settings, place, problems, environ)
     builder = Builder(problems, environ)
     defaults = builder.defaults(read.default_litellm_params, at(place, "default_litellm_params"))
-    drafts = _draft_all(model_list, defaults, builder, problems, "model_list")
-    deployments = settle_ids(drafts, problems)
-    check_references(read, deployments, place, problems)
+    drafts = _draft_all(model_list, defaults, builder, problems)
+    deployments = settle_ids([draft for draft in drafts if draft is not None], problems)
+    check_references(read, () if None in drafts else deployments, place, problems)
     problems.raise_any()
     return deployments, read
 

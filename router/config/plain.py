@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from datetime import date
 from math import isfinite
 
 from router.config.problems import Problems, at
@@ -60,7 +61,7 @@ class Copier:
         if isinstance(value, list | tuple | Set):
             items = [self._copy(item, at(place, index), depth + 1) for index, item in enumerate(value)]
             return _DROPPED if any(item is _DROPPED for item in items) else items
-        return value
+        return value.isoformat() if isinstance(value, date) else value  # YAML reads a bare 2024-06-01 as a date
 
     def _string(self, value: str, place: str) -> object:
         if not value.startswith(REFERENCE):

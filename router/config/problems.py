@@ -36,9 +36,9 @@ _TEXTS: Mapping[str, str] = {
     "tuple_type": "must be a list",
     "too_short": "must not be empty",
     "callable_type": "must be callable",
-    "greater_than": "must be greater than {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
     "literal_error": "must be {expected}",
     "value_error": "{error}",
 }
@@ -83,9 +83,6 @@ class Problems:
     def known_at(self, place: str) -> bool:
         """Whether a problem was noted at this place or inside: what follows from it need not be said."""
         return place in self._places
-
-    def __bool__(self) -> bool:
-        return bool(self._lines)
 
     def raise_any(self) -> None:
         """Raise a `ConfigurationError` with every problem, one a line, if there are any."""

@@ -11,6 +11,7 @@ from router.config.targets import Target
 from router.hints import did_you_mean
 from router.registry import Registry
 
+_LONGEST = 256
 _FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 
 
@@ -28,7 +29,14 @@ def check_references(
             problems.add(spot, "is also a model_name, which would always win; rename one")
     for spot, name in _names(settings, place):
         if not registry.knows(name):
-            problems.add(spot, f"no model group {name!r}{did_you_mean(name, registry.names())}")
+            problems.add(spot, _missing(name, registry))
+
+
+def _missing(name: str, registry: Registry) -> str:
+    names = registry.names()
+    if name in names:  # an alias
+        return f"the alias {name!r} leads to no model group"
+    return f"no model group {name[:_LONGEST]!r}{did_you_mean(name, names)}"
 
 
 def _names(settings: RouterSettings, place: str) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr
 from pydantic.json_schema import WithJsonSchema
 
 from router.config.refusals import SETTINGS
-from router.config.strict import Amount, Count, JsonMapping, Name, PositiveCount, Seconds, Strict
+from router.config.strict import Amount, Count, JsonMapping, Name, Number, PositiveCount, Seconds, Strict
 from router.config.targets import Alias, FallbackMap, RetryPolicy, RoutingGroup, Targets
 from router.stores.redis_url import RedisSettings
 
@@ -104,7 +104,7 @@ class RouterSettings(Strict):
     redis_url: Annotated[SecretStr, Field(min_length=1)] | None = None
     """Where the Redis is that shares pins and cooldowns between Routers; unset, like `redis_host`: none."""
     redis_host: Name | None = None
-    redis_port: Annotated[PositiveCount, Field(le=65535)] | None = None
+    redis_port: Annotated[int, Field(ge=1, le=65535), Number] | None = None
     """Default 6379."""
     redis_username: Name | None = None
     redis_password: SecretStr | None = None

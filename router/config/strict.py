@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, TypeVar
 
@@ -53,21 +53,37 @@ class Fields:
     values: dict[str, object] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
 
+    homes: tuple[str, ...] = ()
+    """The places of the mappings they were read from, the most specific last."""
+
     def under(self, other: Fields) -> Fields:
         """These, overridden by those of `other`."""
-        return Fields(self.values | other.values, self.places | other.places)
+        return Fields(self.values | other.values, self.places | other.places, self.homes + other.homes)
 
     def only(self, names: Iterable[str]) -> Fields:
         """Those of them that are named."""
         kept = [name for name in names if name in self.values]
-        return Fields({name: self.values[name] for name in kept}, {name: self.places[name] for name in kept})
+        values = {name: self.values[name] for name in kept}
+        return Fields(values, {name: self.places[name] for name in kept}, self.homes)
+
+    def without(self, names: Collection[str]) -> Fields:
+        """Those of them that are not named."""
+        return self.only([name for name in self.values if name not in names])
+
+    def place(self, name: str) -> str:
+        """Where a field was written, or else where it should be."""
+        return self.places.get(name) or at(self.homes[-1], name)
+
+    def excused(self, names: Iterable[str], problems: Problems) -> bool:
+        """Whether any of `names` was written, but with a problem: that it is missing need not be said."""
+        return any(problems.known_at(at(home, name)) for name in names for home in self.homes)
 
 
 def read_fields(
     model: type[Strict], raw: Mapping[str, object], place: str, problems: Problems, noun: str = "field"
 ) -> Fields:
     """The fields of `model` given in `raw`; nulls count as not given. Notes what is unknown or given twice."""
-    fields = Fields()
+    fields = Fields(homes=(place,))
     for written, value in raw.items():
         name = model.synonyms.get(written, written)
         spot = at(place, written)
@@ -81,7 +97,7 @@ def read_fields(
     return fields
 
 
-def check(model: type[Model], fields: Fields, place: str, problems: Problems) -> Model | None:
+def check(model: type[Model], fields: Fields, problems: Problems) -> Model | None:
     """The model with all fields that are right; None if that leaves out a required one. Notes what is wrong."""
     values = dict(fields.values)
     while True:
@@ -92,15 +108,15 @@ def check(model: type[Model], fields: Fields, place: str, problems: Problems) ->
             errors = error.errors(include_url=False, include_input=False)
         dropped = False
         for detail in errors:
-            _note(model, detail, fields.places, place, problems)
+            _note(model, detail, fields, problems)
             dropped |= bool(detail["loc"]) and values.pop(str(detail["loc"][0]), None) is not None
         if not dropped:
             return None
 
 
-def _note(model: type[Strict], error: ErrorDetails, places: Mapping[str, str], place: str, problems: Problems) -> None:
+def _note(model: type[Strict], error: ErrorDetails, fields: Fields, problems: Problems) -> None:
     head, *rest = error["loc"]
-    spot = within(places.get(str(head)) or at(place, head), [part for part in rest if part != "[key]"])
+    spot = within(fields.place(str(head)), [part for part in rest if part != "[key]"])
     if error["type"] == "extra_forbidden":
         problems.add(spot, model.nested[str(head)].unknown(str(rest[-1])))
     elif error["type"] != "missing" or not problems.known_at(spot):
