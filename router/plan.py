@@ -30,6 +30,7 @@ from providers.errors import (
     ContextWindowExceededError,
     CredentialError,
     HomeLostError,
+    InsufficientQuotaError,
     NoDeploymentError,
     NotFoundError,
     PreviousResponseNotFoundError,
@@ -46,6 +47,9 @@ LONGEST_WAIT = 60.0
 
 _IMPATIENT = 2.0
 """Seconds a call waits for its own group when it could turn to another."""
+
+_CERTAIN = (CallerError, CredentialError, NotFoundError, InsufficientQuotaError)
+"""What the same deployment would answer again."""
 
 _CEILING = wait_exponential(multiplier=0.25, max=8)
 
@@ -188,8 +192,7 @@ class Plan:
             return plan._turn(error, at_home=failure.at_home)
         if plan.sent >= MAX_ATTEMPTS or plan.allowed == 0:
             return plan._turn(error, at_home=failure.at_home)
-        certain = isinstance(error, (CredentialError, NotFoundError, RateLimitError))
-        if certain or failure.probe:
+        if failure.probe or isinstance(error, (*_CERTAIN, RateLimitError)):
             return plan
         if plan.retries >= plan.allowed:
             return plan._turn(error, at_home=failure.at_home)
@@ -203,7 +206,7 @@ class Plan:
         `kind` and `wait` are the pool's shortage, `jitter` is uniform in [0, 1), `left` what the deadline leaves. A
         call `at_home` has nowhere else to go.
         """
-        if kind == "empty" or (self.sent and not self.charged and self.retries >= self.allowed):
+        if isinstance(error, _CERTAIN) or kind == "empty" or (self.sent and not self.charged and self.retries >= self.allowed):
             return None
         elsewhere = not at_home and bool(self._next(error))
         if kind == "tried":
