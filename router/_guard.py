@@ -46,8 +46,7 @@ def _find(name: str) -> ModuleSpec | None:
 
 
 def _beside_router(name: str, found: str) -> bool:
-    own = os.path.join(_HOME, name)
-    return os.path.dirname(found) == own or os.path.realpath(os.path.dirname(found)) == os.path.realpath(own)
+    return os.path.realpath(os.path.dirname(found)) == os.path.realpath(os.path.join(_HOME, name))
 
 
 def _marked(spec: ModuleSpec, found: str) -> bool:

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
-from importlib.machinery import ModuleSpec
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 
@@ -73,13 +73,17 @@ def test_an_applications_own_module_or_package_is_named(tmp_path: Path, name: st
 
 def test_a_package_overwritten_by_another_distribution_is_named(tmp_path: Path, copy: Path) -> None:
     (copy / "checks" / "__init__.py").write_text("from .other import thing\n")
-    info = copy / "checks-0.2.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: checks\nVersion: 0.2\n")
-    (info / "RECORD").write_text("checks/__init__.py,,\n")
+    for name in ("checks", "homing-router"):
+        info = copy / f"{name.replace('-', '_')}-0.2.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.2\n")
+        (info / "RECORD").write_text("checks/__init__.py,,\n")
     message = _only_error(_import_router(tmp_path, copy))
     assert f"{copy / 'checks' / '__init__.py'} is not Homing Router's: it was overwritten" in message
-    assert "checks installs a package of that name too: uninstall it, then reinstall this one: pip install" in message
+    assert (
+        "overwritten. checks installs a package of that name too: uninstall it, then reinstall this one: pip install"
+        in message
+    )
 
 
 def test_a_package_that_another_distributions_uninstall_took_along_is_reported(tmp_path: Path, copy: Path) -> None:
@@ -99,6 +103,14 @@ def test_ours_reached_through_a_link_is_ours(tmp_path: Path, copy: Path) -> None
     linked = tmp_path / "linked"
     linked.symlink_to(copy)
     assert _import_router(tmp_path, linked).returncode == 0
+
+
+def test_ours_by_another_spelling_of_its_path_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python does not tidy what a program puts on sys.path."""
+    loader = SourceFileLoader("checks", str(ROOT / ".." / ROOT.name / "checks" / "__init__.py"))
+    spec = ModuleSpec("checks", loader, origin=loader.path)
+    monkeypatch.setattr(_guard, "find_spec", lambda name: spec)
+    _guard.require_own_packages(("checks",))
 
 
 def test_the_error_carries_name_and_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +139,12 @@ def test_a_file_beside_router_without_our_mark_was_overwritten(monkeypatch: pyte
         _guard.require_own_packages()
 
 
-def test_what_has_no_source_is_not_accused(monkeypatch: pytest.MonkeyPatch) -> None:
-    origin = str(ROOT / "checks" / "__init__.so")
-    monkeypatch.setattr(_guard, "find_spec", lambda name: ModuleSpec(name, None, origin=origin))
+@pytest.mark.parametrize("origin", ["__init__.so", "__init__.py"])
+def test_what_has_no_source_is_not_accused(monkeypatch: pytest.MonkeyPatch, origin: str) -> None:
+    """Compiled packages, and those of a loader that can't say what it loads."""
+    own = ROOT / "checks" / "base.py"
+    loader = SourceFileLoader("checks", str(own)) if origin.endswith(".so") else None
+    spec = ModuleSpec("checks", loader, origin=str(own.with_name(origin)))
+    monkeypatch.setattr(_guard, "find_spec", lambda name: spec)
+    monkeypatch.setattr(SourceFileLoader, "get_data", lambda self, path: b"no mark")
     _guard.require_own_packages(("checks",))
