@@ -59,5 +59,4 @@ class Adaptive:
         mean = sum(candidate.load(now) for candidate in looked_at) / len(looked_at)
         if load <= _OVERLOAD * mean + one_call:
             return proposed
-        best = least_loaded(self._rng, looked_at, now)
-        return best if best.load(now) < load else proposed
+        return least_loaded(self._rng, looked_at, now)

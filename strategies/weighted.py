@@ -39,8 +39,9 @@ class _Turn:
 
     def catch_up(self, time: float) -> None:
         """Forgo the turns missed before `time`, so that an absence is not followed by a burst."""
-        self.count = max(self.count, ceil(time * self.weight - 0.5 - _ROUNDING))
-        self.due = (self.count + 0.5) / self.weight
+        if self.due < time:
+            self.count = max(self.count, ceil(time * self.weight - 0.5 - _ROUNDING))
+            self.due = (self.count + 0.5) / self.weight
 
     def reweigh(self, candidate: Candidate, time: float) -> None:
         """Take on a new weight, keeping what part of a turn is still to wait."""

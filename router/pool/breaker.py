@@ -63,6 +63,12 @@ class Breaker:
         self.probing_until: float | None = None
         self.reason = ""
 
+    def move(self, tally: Tally) -> None:
+        """Count in another group's tally, from now on."""
+        if tally is not self.tally:
+            self.tally = tally
+            self.share = Share()
+
     def succeeded(self, epoch: int) -> bool:
         """Take in a success; whether it should close the breaker now."""
         if epoch != self.epoch:
@@ -102,6 +108,13 @@ class Breaker:
             self.openings = 0
         self.openings += 1
         return self.openings - 1
+
+    def impose(self, now: float, seconds: float, reason: str) -> bool:
+        """Open by hearsay; False if that would change nothing."""
+        if seconds <= 0 or (self.state is State.OPEN and now + seconds <= self.until):
+            return False
+        self.open(now, seconds, reason)
+        return True
 
     def open(self, now: float, seconds: float, reason: str) -> None:
         """Open, or stay open, until `seconds` from now at least: of two deadlines the later one counts."""

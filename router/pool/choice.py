@@ -21,7 +21,7 @@ Reserve: TypeAlias = Callable[[Deployment, float], float]
 _ASKED = 4
 """Proposals of a strategy that may be out of room before the rest is simply walked through."""
 _EXPLAINED = 20
-_RANKED: tuple[Cause, ...] = ("tried", "capacity", "quota", "breaker", "empty")
+_RANKED: tuple[Cause, ...] = ("tried", "capacity", "quota", "breaker")
 
 
 @dataclass(slots=True)
@@ -159,8 +159,14 @@ def _shortage(group: Group, wish: Wish, members: Iterable[Member], now: float, s
             waits.append(wait)
         if len(reasons) < _EXPLAINED:
             reasons.append((member.id, why))
-    kind = min(causes, key=_RANKED.index, default=_RANKED[-1])
-    return Shortage(kind, min(waits, default=None), tuple(reasons), group.queue.events)
+    return Shortage(_first(causes), min(waits, default=None), tuple(reasons), group.queue.events)
+
+
+def _first(causes: Collection[Cause]) -> Cause:
+    for cause in _RANKED:
+        if cause in causes:
+            return cause
+    return "empty"
 
 
 def _why(wish: Wish, member: Member, now: float, forced: bool) -> tuple[Cause, float | None, str]:

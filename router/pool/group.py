@@ -32,11 +32,18 @@ _JITTER = (0.8, 1.2)
 class Group:
     """Members in tiers. Every method runs under the pool's lock."""
 
-    def __init__(self, name: str, strategy: Strategy, settings: HealthSettings, rng: random.Random,
-                 clock: Callable[[], float]) -> None:  # fmt: skip
+    def __init__(
+        self,
+        name: str,
+        strategy: Strategy,
+        settings: HealthSettings,
+        rng: random.Random,
+        clock: Callable[[], float],
+    ) -> None:
         now = clock()
         self.name = name
         self.strategy = strategy
+        self.settings = settings
         self.budget = RetryBudget(clock)
         self.queue = Queue()
         self.tally = Tally(now)
@@ -47,21 +54,24 @@ class Group:
         """Half-open members whose next probe may go now, the longest waiting first."""
         self.next_look = self.tally.due
         """When `advance` wants to be called next."""
-        self._settings = settings
         self._rng = rng
         self._tiers: dict[tuple[bool, int], Ready] = {}
         self._alarms: list[tuple[float, int, Member]] = []
         self._alarms_set = 0
         self._total_share = 1.0
 
-    def enrol(self, members: Sequence[Member], strategy: Strategy, now: float) -> None:
-        """Take these as the group's members, with what is known of them; all others are out."""
+    def disband(self) -> None:
+        """Let every member go, ahead of a new enrolment or of the group's end."""
         for ready in self.tiers:
             ready.reset()
-        self.strategy = strategy
-        self.members = {member.id: member for member in members}
+        self.members = {}
         self.due.clear()
         self._alarms.clear()
+
+    def enrol(self, members: Sequence[Member], strategy: Strategy, now: float) -> None:
+        """Take these as the members of a disbanded group, with what is known of them."""
+        self.strategy = strategy
+        self.members = {member.id: member for member in members}
         keys = sorted({_tier(member.deployment) for member in members})
         self._tiers = {key: self._tiers.get(key) or Ready() for key in keys}
         self.tiers = list(self._tiers.values())
@@ -73,7 +83,7 @@ class Group:
             member.weighted = weighted
             member.limits, member.rpm, member.tpm = limits, None, None
             member.alarm = inf
-            member.breaker.tally = self.tally
+            member.breaker.move(self.tally)
             if member.measure.pace is not self.pace:
                 member.measure.join(self.pace)
             member.learn_limits()
@@ -141,11 +151,14 @@ class Group:
         openings = member.breaker.opening(now)
         if fixed is not None:
             return fixed
+        others_open = sum(m.breaker.state is not State.CLOSED for m in self.members.values() if m is not member)
+        if others_open == len(self.members) - 1:  # nobody is left: look often whether anybody is back
+            return _SHORTEST * self._rng.uniform(*_JITTER)
         rate = self.tally.rate(now)
         pause = inf
         if rate > 0:
             fair = rate * member.share / self._total_share
-            pause = max((1 + self._open_now(member)) / (_PROBE_SHARE * rate), 1 / (_FAIR_SHARE * fair))
+            pause = max((1 + others_open) / (_PROBE_SHARE * rate), 1 / (_FAIR_SHARE * fair))
         longest = min(max(pause, _SHORTEST), _LONGEST)
         first = min(max(pause / 10, _SHORTEST), _FIRST_LONGEST)
         return min(longest, first * 2.0 ** min(openings, 16)) * self._rng.uniform(*_JITTER)
@@ -153,10 +166,7 @@ class Group:
     def fixed_time(self, member: Member) -> float | None:
         """Seconds the operator wants breakers to stay open; None for the rule above."""
         own = member.deployment.cooldown_time
-        return self._settings.cooldown_time if own is None else own
-
-    def _open_now(self, but: Member) -> int:
-        return sum(m.breaker.state is not State.CLOSED for m in self.members.values() if m is not but)
+        return self.settings.cooldown_time if own is None else own
 
     def _set_alarm(self, member: Member, at: float) -> None:
         if at >= member.alarm:

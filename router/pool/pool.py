@@ -10,32 +10,28 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from threading import Lock
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from providers.errors import APIError, ConfigurationError
 from providers.types import Call, Deployment
-from router.pool.breaker import Breaker, State
+from router.pool import outcome
+from router.pool.breaker import Breaker
 from router.pool.budget import RetryBudget
 from router.pool.choice import Reserve, Wish, ask, choose
 from router.pool.group import Group
 from router.pool.lease import Lease, Shortage
 from router.pool.measure import Measure, Pace
 from router.pool.member import Member
+from router.pool.outcome import News
+from router.pool.quota import read
 from router.pool.report import DeploymentHealth, examine
 from router.pool.settings import HealthSettings
 from router.pool.tally import Tally
-from router.pool.verdict import Verdict, judge
 from router.pool.waiters import sleep
 from strategies.base import Strategy
 
-_USELESS_FOR = 60.0
-"""Seconds a breaker opens for when the key, the model or the bill is at fault."""
-_WORTH_TELLING = 1.0
-"""Seconds from which on a rate limit's block is told to other Routers."""
-
 _log = logging.getLogger("router")
 
-Kind: TypeAlias = Literal["breaker", "quota"]
 OnTrip: TypeAlias = Callable[[str, str, float], None]
 
 
@@ -63,7 +59,7 @@ class Pool:
         self._groups: dict[str | None, Group] = {}
         self._members: dict[str, Member] = {}
         self._dropped: deque[Lease] = deque()
-        self._news: deque[tuple[str, Kind, float]] = deque()
+        self._news: deque[News] = deque()
 
     # Membership
 
@@ -78,16 +74,18 @@ class Pool:
         with self._locked():
             before, self._members = self._members, {}
             known, self._groups = self._groups, {}
+            for group in known.values():
+                group.disband()
             for name, (deployments, strategy) in groups.items():
-                group = known.pop(name, None) or Group(name, strategy, self.settings, self._rng, self._clock)
+                group = known.get(name) or Group(name, strategy, self.settings, self._rng, self._clock)
                 self._groups[name] = group
                 members = [self._member(before, deployment) for deployment in deployments]
                 self._members.update((member.id, member) for member in members)
                 group.enrol(members, strategy, now)
-            for gone in known.values():
-                gone.queue.stir_all()
+            for name in known.keys() - groups.keys():
+                known[name].queue.stir_all()
             for member_id in before.keys() - self._members.keys():
-                self._retire(before[member_id])
+                self._retire(before[member_id], now)
 
     def _member(self, before: Mapping[str, Member], deployment: Deployment) -> Member:
         member = before.get(deployment.id)
@@ -98,9 +96,9 @@ class Pool:
         return member
 
     @staticmethod
-    def _retire(member: Member) -> None:
+    def _retire(member: Member, now: float) -> None:
         member.group = None
-        member.slot = -1
+        member.breaker.move(Tally(now))
         member.measure.leave()
 
     # Leases
@@ -168,6 +166,8 @@ class Pool:
         if group is not None:
             if member.slot >= 0:
                 group.tiers[member.tier].fell(member)
+                if len(group.queue):  # each place that comes free is somebody's, not only the first of a full one
+                    group.queue.stir()
             elif member.in_flight == member.cap - 1:
                 group.place(member, now)
         return group
@@ -185,7 +185,7 @@ class Pool:
             member.allowance.served(lease.started)
             member.measure.served(now, now - lease.started, input_tokens, output_tokens, lease.company)
             if member.breaker.succeeded(lease.epoch):
-                self._close(group, member, now)
+                outcome.recovered(group, member, now)
         if self._dropped:
             self._sweep()
 
@@ -196,7 +196,7 @@ class Pool:
         now = self._clock() if now is None else now
         with self._locked():
             if lease.open and lease.tests():
-                self._close(self._groups.get(lease.member.group), lease.member, now)
+                outcome.recovered(self._groups.get(lease.member.group), lease.member, now)
 
     def fail(self, lease: Lease, error: APIError) -> None:
         """The call failed."""
@@ -206,7 +206,7 @@ class Pool:
                 return
             group = self._end(lease, now)
             if group is not None:
-                self._judge(group, lease, error, now)
+                self._news.append(outcome.failed(group, lease, error, now))
 
     def cancel(self, lease: Lease) -> None:
         """The call was given up."""
@@ -219,16 +219,19 @@ class Pool:
 
     def learn(self, lease: Lease, headers: Mapping[str, str]) -> None:
         """Take in the headers of a reply."""
+        readings = read(headers)
+        if readings is None:
+            return
         now = self._clock()
         with self._locked():
             member = lease.member
-            blocked = member.allowance.observe(headers, now)
+            blocked = member.allowance.observe(readings, now)
             group = self._groups.get(member.group)
             if group is not None:
                 if member.learn_limits():
                     group.limits_changed(member)
                 if blocked:
-                    self._blocked(group, member, blocked, now)
+                    self._news.append(outcome.blocked(group, member, blocked, now))
 
     def drop(self, lease: Lease) -> None:
         """The lease is garbage. May run anywhere, even while this thread holds the lock."""
@@ -237,60 +240,8 @@ class Pool:
 
     def _give_up(self, lease: Lease, now: float) -> None:
         group = self._end(lease, now)
-        self._undecided(group, lease, now)
-
-    def _undecided(self, group: Group | None, lease: Lease, now: float) -> None:
-        if lease.probe:
-            lease.member.breaker.probe_undecided(lease.epoch)
-            if group is not None:
-                group.place(lease.member, now)
-
-    # What follows from a failure
-
-    def _judge(self, group: Group, lease: Lease, error: APIError, now: float) -> None:
-        member, verdict = lease.member, judge(error)
-        if verdict is Verdict.REFUSED:
-            blocked = member.allowance.refused(error.retry_after, lease.started, now)
-            self._blocked(group, member, blocked, now)
-        elif verdict is Verdict.USELESS:
-            self._useless(group, lease, error, now)
-            return
-        elif verdict is Verdict.FAILED:
-            self._failed(group, lease, error, now)
-            return
-        self._undecided(group, lease, now)
-
-    def _failed(self, group: Group, lease: Lease, error: APIError, now: float) -> None:
-        member, breaker = lease.member, lease.member.breaker
-        member.failures += 1
-        member.measure.failed(now)
-        member.fresh_until = now
-        probe_failed = lease.probe and lease.epoch == breaker.epoch and breaker.state is State.HALF_OPEN
-        if (probe_failed or breaker.failed(lease.epoch, now)) and self.settings.enabled:
-            self._open(group, member, group.opening_time(member, now), _name(error), now)
-
-    def _useless(self, group: Group, lease: Lease, error: APIError, now: float) -> None:
-        member, breaker = lease.member, lease.member.breaker
-        member.failures += 1
-        if lease.epoch == breaker.epoch and self.settings.enabled:
-            breaker.opening(now)
-            fixed = group.fixed_time(member)
-            self._open(group, member, _USELESS_FOR if fixed is None else fixed, _name(error), now)
-
-    def _open(self, group: Group, member: Member, seconds: float, reason: str, now: float) -> None:
-        member.breaker.open(now, seconds, reason)
-        group.place(member, now)
-        self._news.append((member.id, "breaker", member.breaker.until - now))
-
-    def _close(self, group: Group | None, member: Member, now: float) -> None:
-        member.breaker.close(now)
         if group is not None:
-            group.place(member, now)
-
-    def _blocked(self, group: Group, member: Member, seconds: float, now: float) -> None:
-        group.place(member, now)
-        if seconds >= _WORTH_TELLING:
-            self._news.append((member.id, "quota", seconds))
+            outcome.undecided(group, lease, now)
 
     def impose(self, deployment_id: str, kind: str, seconds: float) -> None:
         """Take over what another Router found: an open `"breaker"` or a `"quota"`, for `seconds` from now.
@@ -306,8 +257,7 @@ class Pool:
             if kind == "quota":
                 member.allowance.block(seconds, now)
                 group.place(member, now)
-            elif self.settings.enabled:
-                member.breaker.open(now, seconds, "reported by another Router")
+            elif self.settings.enabled and member.breaker.impose(now, seconds, "reported by another Router"):
                 group.place(member, now)
 
     # Waiting
@@ -394,7 +344,7 @@ class Pool:
                 news = self._news.popleft()
             except IndexError:  # another thread was faster
                 return
-            if self.on_trip is not None:
+            if news is not None and self.on_trip is not None:
                 try:
                     self.on_trip(*news)
                 except Exception:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from typing import TypeAlias
 
 _FIRST_BACKOFF = 1.0
 _LAST_BACKOFF = 30.0
@@ -45,6 +46,26 @@ def amount(text: str | None) -> float | None:
     return float(text)
 
 
+Reading: TypeAlias = "tuple[float | None, float | None, float | None]"
+"""What one kind's headers say: limit, remaining, seconds until all of it is back."""
+
+
+def read(headers: Mapping[str, str]) -> tuple[Reading, Reading] | None:
+    """What a reply's headers (names in lower case) say of requests and of tokens; None if nothing."""
+    requests, tokens = _read(headers, "requests"), _read(headers, "tokens")
+    return None if requests is tokens else (requests, tokens)
+
+
+_NOTHING: Reading = (None, None, None)
+
+
+def _read(headers: Mapping[str, str], kind: str) -> Reading:
+    limit, remaining = headers.get(f"x-ratelimit-limit-{kind}"), headers.get(f"x-ratelimit-remaining-{kind}")
+    if limit is None and remaining is None:
+        return _NOTHING
+    return amount(limit), amount(remaining), seconds(headers.get(f"x-ratelimit-reset-{kind}", ""))
+
+
 class Allowance:
     """One limited thing, requests or tokens: what is left of it, as the last headers said."""
 
@@ -59,8 +80,9 @@ class Allowance:
         self.reset = _WINDOW
         """Seconds from `at` until all of it is back."""
 
-    def observe(self, limit: float | None, remaining: float | None, reset: float | None, now: float) -> float:
-        """Take in one kind's headers; seconds for which nothing is left (0: something is, or nobody knows)."""
+    def observe(self, reading: Reading, now: float) -> float:
+        """Take in a reading; seconds for which nothing is left (0: something is, or nobody knows)."""
+        limit, remaining, reset = reading
         if limit:
             self.limit = limit
         if remaining is None or limit == 0:  # "0 of 0" is what Azure sends when it does not say
@@ -112,16 +134,9 @@ class Quota:
         self.blocked_until = max(self.blocked_until, now + wait)
         return self.blocked_until - now
 
-    def observe(self, headers: Mapping[str, str], now: float) -> float:
-        """Learn from a reply's headers (names in lower case); seconds they block for, 0 if they don't."""
-        wait = 0.0
-        for kind, allowance in (("requests", self.requests), ("tokens", self.tokens)):
-            remaining = amount(headers.get(f"x-ratelimit-remaining-{kind}"))
-            limit = amount(headers.get(f"x-ratelimit-limit-{kind}"))
-            if remaining is None and limit is None:
-                continue
-            reset = seconds(headers.get(f"x-ratelimit-reset-{kind}", ""))
-            wait = max(wait, allowance.observe(limit, remaining, reset, now))
+    def observe(self, readings: tuple[Reading, Reading], now: float) -> float:
+        """Learn from what headers say of requests and tokens; seconds they block for, 0 if they don't."""
+        wait = max(self.requests.observe(readings[0], now), self.tokens.observe(readings[1], now))
         if wait > 0:
             self.exhausted_until = max(self.exhausted_until, now + wait)
             self.block(wait, now)
