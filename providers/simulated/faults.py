@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
+from itertools import takewhile
 
 from providers.simulated import refusals, snapshot
 from providers.simulated.asked import Asked
@@ -91,17 +92,17 @@ _BEFORE_OUTPUT = frozenset(
 
 def _deltas(events: Iterator[JsonObject], count: int) -> Iterator[JsonObject]:
     """Events up to and including the `count`-th delta; without the terminal event if there are fewer."""
-    for event in events:
+    for event in takewhile(lambda event: event["type"] not in _TERMINAL, events):
         if "delta" in event:
+            if count == 0:
+                return
             count -= 1
-        if count < 0 or ("response" in event and event["type"] in _TERMINAL):
-            return
         yield event
         if count == 0 and "delta" in event:
             return
 
 
-_TERMINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
+_TERMINAL = frozenset({"response.completed", "response.incomplete"})
 
 
 def _failed(begun: JsonObject, code: str, message: str) -> JsonObject:

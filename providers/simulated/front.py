@@ -67,8 +67,8 @@ class Front:
         self._ledger.active += 1
         try:
             return await self._read(request)
-        except ConnectionError:
-            return await _gone()
+        except ConnectionError:  # closing, and not yet known to be lost
+            await _gone()
         finally:
             self._ledger.active -= 1
             self._ledger.changed()
@@ -271,22 +271,26 @@ def _wants_padding(asked: Asked) -> bool:
 
 async def _reset(request: BaseRequest) -> NoReturn:
     """End the connection with a TCP RST."""
-    transport = request.transport
-    if transport is not None:
-        held: socket.socket = transport.get_extra_info("socket")
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
-        transport.abort()
+    transport = _transport(request)
+    held: socket.socket = transport.get_extra_info("socket")
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
+    transport.abort()
     await _gone()
 
 
 async def _cut(request: BaseRequest) -> NoReturn:
     """Close the connection once what was written is sent, in the middle of the body."""
-    if request.transport is not None:
-        request.transport.close()
+    _transport(request).close()
     await _gone()
+
+
+def _transport(request: BaseRequest) -> asyncio.Transport:
+    transport = request.transport
+    assert transport is not None, "the loss of the connection cancels the request"
+    return transport
 
 
 async def _gone() -> NoReturn:
     """Do nothing more; the loss of the connection cancels this."""
-    await asyncio.Event().wait()
-    raise AssertionError("unreachable")
+    while True:
+        await asyncio.Event().wait()

@@ -58,7 +58,7 @@ class Ledger:
     def expect(self, condition: Callable[[], bool]) -> Future[None]:
         """Done as soon as `condition` holds, which is asked now and after each change."""
         waiter: tuple[Callable[[], bool], Future[None]] = (condition, Future())
-        waiter[1].set_running_or_notify_cancel()  # from here on only `_settle` ends it
+        waiter[1].set_running_or_notify_cancel()  # from here on only `_settle` ends it, and only once
         with self._lock:
             if not _settle(*waiter):
                 self._waiting.append(waiter)
@@ -73,11 +73,13 @@ class Ledger:
         """Wait in the running loop, whichever it is; whether the condition came true in time."""
         future = self.expect(condition)
         try:
-            await asyncio.wait_for(asyncio.wrap_future(future), timeout)
+            if not future.done():
+                await asyncio.wait_for(asyncio.wrap_future(future), timeout)
         except TimeoutError:
             return False
         finally:
             self.dismiss(future)
+        future.result()  # raises what the condition raised
         return True
 
     def wait(self, condition: Callable[[], bool], timeout: float) -> bool:
@@ -94,8 +96,6 @@ class Ledger:
 
 def _settle(condition: Callable[[], bool], future: Future[None]) -> bool:
     """Whether nobody waits on this any more."""
-    if future.done():
-        return True
     try:
         if not condition():
             return False

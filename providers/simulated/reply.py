@@ -32,12 +32,12 @@ def compose(
 
 
 def shorten(output: Output, tokens: int) -> Output:
-    """`output` as it is when the model runs out of output tokens: cut, and marked incomplete."""
+    """`output`, a message or a function call, cut as it is when the model runs out of output tokens."""
     deltas = output.deltas[:tokens]
     final = {**output.final, "status": "incomplete"}
     if final["type"] == "message":
         final["content"] = [_text_part("".join(deltas))]
-    elif final["type"] == "function_call":
+    else:
         final["arguments"] = "".join(deltas)
     return Output(output.opening, final, deltas)
 
