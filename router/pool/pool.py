@@ -82,8 +82,8 @@ class Pool:
                 members = [self._member(before, deployment) for deployment in deployments]
                 self._members.update((member.id, member) for member in members)
                 group.enrol(members, strategy, now)
-            for name in known.keys() - groups.keys():
-                known[name].queue.stir_all()
+            for vanished in known.keys() - groups.keys():
+                known[vanished].queue.stir_all()
             for member_id in before.keys() - self._members.keys():
                 self._retire(before[member_id], now)
 

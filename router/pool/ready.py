@@ -15,7 +15,6 @@ class Ready(Candidates[Member]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.version = 0
         self.uniform = True
         self._journal: list[Member] = []
         self._kinds: dict[Kind, int] = {}

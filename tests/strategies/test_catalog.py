@@ -130,7 +130,7 @@ def test_a_class_refuses_what_it_does_not_take() -> None:
 
 @pytest.mark.parametrize("spec", [object(), 3, int])
 def test_what_cannot_pick_is_no_strategy(spec: object) -> None:
-    with pytest.raises(ConfigurationError, match="routing_strategy: .*`pick`"):
+    with pytest.raises(ConfigurationError, match=r"routing_strategy: .*`pick`"):
         build(spec, None, RNG)  # type: ignore[arg-type]
 
 

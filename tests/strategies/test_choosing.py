@@ -11,7 +11,7 @@ from pools import CALL, deployments, leased, member, pool_of, ready_set, shares
 
 from router.pool.member import Member
 from router.pool.ready import Ready
-from strategies import Adaptive, Candidate, Latency, LeastBusy, SimpleShuffle, Strategy
+from strategies import Adaptive, Candidate, Latency, LeastBusy, SimpleShuffle, Strategy, Weighted
 from strategies.base import Candidates
 
 PICKS = 8_000
@@ -143,6 +143,16 @@ def test_a_large_group_is_not_searched() -> None:
     for crowd.uniform in (True, False):
         for cls in (LeastBusy, Latency, Adaptive):
             cls(rng=random.Random(7)).pick(CALL, crowd, 0.0)
+
+
+def test_candidates_outside_a_pool_work_as_well() -> None:
+    """For those who test a strategy of their own."""
+    busy, idle = member("busy"), member("idle")
+    busy.in_flight = 1
+    candidates = Candidates([busy, idle, member("second")])
+    assert [each.id for each in candidates.idlest()] == ["idle", "second"]
+    assert candidates.changed(0) is None
+    assert shares(Weighted(rng=random.Random(1)), candidates, 30) == {"busy": 10, "idle": 10, "second": 10}
 
 
 # latency and adaptive
