@@ -96,12 +96,8 @@ def test_fallbacks_follow_in_order_and_never_twice() -> None:
         fallbacks={"gpt": (Target("a", {"temperature": 0}), Target("b")), "a": (Target("c"), Target("gpt"))},
     )
     to_a = after(plan(policy), DOWN)
-    assert (to_a.target.group, dict(to_a.target.overrides), to_a.tried, to_a.sent) == (
-        "a",
-        {"temperature": 0},
-        set(),
-        0,
-    )
+    assert (to_a.target.group, to_a.target.overrides["temperature"]) == ("a", 0)
+    assert (len(to_a.tried), to_a.sent) == (0, 0), "with a clean slate"
     to_c = after(to_a, DOWN)
     assert (to_c.target.group, to_c.target.overrides["temperature"]) == ("c", 0)
     to_b = after(to_c, DOWN)
