@@ -66,6 +66,7 @@ class Traits(Strict):
     tags: list[Name] | None = None
     """Labels that calls can ask for."""
     region: Name | None = None
+    """Where it is, for checks and listings."""
     account: Name | None = None
     """Deployments of one account hold each other's stored responses."""
     cooldown_time: Amount | None = None
@@ -95,6 +96,7 @@ class Params(Traits, Body):
     api_base: Address | None = None
     """Where the vendor's API is; unset: from the vendor's environment variable, or the vendor's own address."""
     api_version: Printable | None = None
+    """Azure's API version; unset: from the vendor's environment variable."""
     responses_api_version: Printable | None = None
     """Wins over `api_version`."""
     azure_ad_token: Secret | None = None
@@ -102,7 +104,9 @@ class Params(Traits, Body):
     azure_ad_token_provider: SkipJsonSchema[Callable[..., object] | None] = None
     """Returns a bearer token, or an awaitable of one; called for each request."""
     organization: Printable | None = None
+    """OpenAI organization to bill."""
     project: Printable | None = None
+    """OpenAI project to bill."""
     extra_headers: Headers | None = None
     """Headers of every request to it."""
     extra_query: Queries | None = None

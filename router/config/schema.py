@@ -30,7 +30,9 @@ def json_schema() -> JsonObject:
     definitions["Info"]["additionalProperties"] = True
     definitions["DefaultParams"] = _without_model(definitions["Params"])
     settings = cast("dict[str, Json]", definitions["RouterSettings"]["properties"])
-    settings["default_litellm_params"] = settings["default_params"] = {"$ref": _REF.format(model="DefaultParams")}
+    plain = cast("JsonObject", settings["default_litellm_params"])
+    default_params: JsonObject = {"$ref": _REF.format(model="DefaultParams"), "description": plain["description"]}
+    settings |= {"default_litellm_params": default_params, "default_params": default_params}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Configuration of Homing Router",

@@ -104,14 +104,17 @@ class RouterSettings(Strict):
     redis_url: Annotated[SecretStr, Field(min_length=1)] | None = None
     """Where the Redis is that shares pins and cooldowns between Routers; unset, like `redis_host`: none."""
     redis_host: Name | None = None
+    """Host of Redis, in place of `redis_url`."""
     redis_port: Annotated[int, Field(ge=1, le=65535), Number] | None = None
-    """Default 6379."""
+    """Port at `redis_host`; default 6379."""
     redis_username: Name | None = None
+    """Who to log in to Redis as."""
     redis_password: SecretStr | None = None
+    """Password for Redis; may stand beside a `redis_url` without one."""
     redis_ssl: bool | None = None
-    """Default false."""
+    """Use TLS to `redis_host`; default false."""
     redis_db: Count | None = None
-    """Default 0."""
+    """Number of the database in Redis; default 0."""
     redis_key_prefix: Name = "homing"
     """What every key in Redis begins with."""
     redis_timeout: Seconds = 0.25

@@ -72,6 +72,8 @@ def test_what_is_shown_can_be_changed_without_harm() -> None:
     (deployment,) = build_deployments([raw], environ={})
     first: Any = describe(deployment)
     first["litellm_params"]["extra_body"]["a"].append(1)
+    first["litellm_params"]["reasoning"]["effort"] = "high"
     first["model_info"]["n"]["a"].append(2)
     assert describe(deployment)["model_info"] == {"id": deployment.id, "n": {"a": [1]}}
     assert deployment.extra_body == PARAMS["extra_body"]
+    assert deployment.defaults["reasoning"] == {"effort": "low"}
