@@ -232,6 +232,12 @@ class Router(Verbs):
         found = registry.resolve(name)
         placed = replace(call, group=found.group, wildcard=found.wildcard)
         if found.deployment is not None:
+            if "*" in found.deployment.model and not found.wildcard and not call.verb.by_id:
+                raise BadRequestError(
+                    f"the deployment {name!r} serves whatever {found.group!r} matches; ask for a name that it matches",
+                    param="model",
+                    code="invalid_argument",
+                )
             return Place(placed, (found.deployment,), alone=True)
         return Place(placed, registry.groups[found.group])
 
