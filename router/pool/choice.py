@@ -106,11 +106,16 @@ def _probe(
     """One that is due for a probe and not inferior to `horizon`; none for a retry, which has been through enough."""
     if wish.retry or not group.due:
         return None
-    due = list(group.due) if narrowed is None else [member for member in narrowed if member in group.due]
-    for member in due:
+    for member in _due(group, wish, narrowed):
         if member.id not in wish.avoid and not _inferior(wish, narrowed, member, horizon) and wish.room(member, now):
             return member
     return None
+
+
+def _due(group: Group, wish: Wish, narrowed: list[Member] | None) -> list[Member]:
+    """Those due for a probe, in the order in which they would be used."""
+    due = list(group.due) if narrowed is None else [member for member in narrowed if member in group.due]
+    return due if wish.ordered and narrowed is not None else sorted(due, key=lambda member: member.tier)
 
 
 def _inferior(wish: Wish, narrowed: list[Member] | None, member: Member, horizon: Member | None) -> bool:
