@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _DIMENSIONS = ("requests", "tokens")
+_LONGEST_TEXT = 64
+"""Characters a header about time may have; what is longer says nothing."""
 
 
 def number(text: str | None) -> float | None:
@@ -29,8 +32,10 @@ def number(text: str | None) -> float | None:
 
 def duration(text: str | None) -> float | None:
     """Seconds in a duration such as `6m0s`, `120ms` or plain `1.5`; None if it is none of these."""
+    if text is None or len(text) > _LONGEST_TEXT:
+        return None
     plain = number(text)
-    if plain is not None or text is None:
+    if plain is not None:
         return plain
     parts = _PART.findall(text)
     if not parts or "".join(value + unit for value, unit in parts) != text.strip():
@@ -38,30 +43,45 @@ def duration(text: str | None) -> float | None:
     return sum(float(value) * _UNITS[unit] for value, unit in parts)
 
 
-def retry_after(headers: Mapping[str, str], received: float) -> float | None:
-    """Seconds the server asks to wait, counted from `received` (Unix time); None if it does not say."""
+def asked_wait(headers: Mapping[str, str], received: float) -> float | None:
+    """Seconds the server asks to wait; None if it does not say.
+
+    `received` is the Unix time at which the reply arrived. A date is compared with the reply's own `date` if it has
+    one, for the two clocks differ; without it, and with `received` unknown (0), a date says nothing.
+    """
     for name in ("retry-after-ms", "x-ms-retry-after-ms"):
         milliseconds = number(headers.get(name))
         if milliseconds is not None:
             return milliseconds / 1000
     text = headers.get("retry-after")
-    if text is not None:
-        seconds = duration(text)
-        return seconds if seconds is not None else _until(text, headers.get("date"), received)
-    return _reset(headers)
+    if text is None:
+        return None
+    seconds = duration(text)
+    return seconds if seconds is not None else _until(text, headers.get("date"), received)
+
+
+def retry_after(headers: Mapping[str, str], received: float) -> float | None:
+    """Seconds until a refusal for its rate passes: what the server asks for, else when its limits are reset."""
+    asked = asked_wait(headers, received)
+    return _reset(headers) if asked is None else asked
 
 
 def _until(date: str, server_now: str | None, received: float) -> float | None:
-    """Seconds to an HTTP date; the server's own clock is the better reference, where it tells it."""
-    try:
-        then = parsedate_to_datetime(date).timestamp()
-    except ValueError:
+    """Seconds to an HTTP date, 0 if it is over."""
+    then, now = _time(date), _time(server_now) or received
+    return max(0.0, then - now) if then is not None and now else None
+
+
+def _time(date: str | None) -> float | None:
+    """The Unix time of an HTTP date, or None."""
+    if date is None or len(date) > _LONGEST_TEXT:
         return None
     try:
-        now = parsedate_to_datetime(server_now).timestamp() if server_now else received
-    except ValueError:
-        now = received
-    return max(0.0, then - now)
+        time = parsedate_to_datetime(date)
+    except (ValueError, TypeError, IndexError, OverflowError):  # its parser fails in all these ways
+        return None
+    # HTTP dates are in GMT; one without a zone would be taken for local time
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 def _reset(headers: Mapping[str, str]) -> float | None:
