@@ -10,6 +10,7 @@ from providers.errors import (
     APITimeoutError,
     AuthenticationError,
     BadRequestError,
+    CallerError,
     ConflictError,
     ContentPolicyViolationError,
     ContextWindowExceededError,
@@ -25,7 +26,7 @@ from providers.errors import (
     ServiceUnavailableError,
     UnprocessableEntityError,
 )
-from providers.headers import retry_after
+from providers.headers import asked_wait, retry_after
 from providers.types import Call, HttpReply, Json, JsonObject
 
 _BY_CODE: Mapping[str, type[APIError]] = {
@@ -85,8 +86,8 @@ _BY_STATUS: Mapping[int, type[APIError]] = {
     529: ServiceUnavailableError,
 }
 
-_DEPLOYMENT_CODES = frozenset({"server_error", "rate_limit_exceeded", "vector_store_timeout"})
-"""`response.error.code`s that are the deployment's fault; the others answer the request."""
+_WAITS = frozenset({408, 409, 503, 529})
+"""Statuses of failures whose `retry-after` counts. Not a reset of rate limits: they have nothing to do with it."""
 
 
 def error_in_reply(reply: HttpReply, call: Call) -> APIError:
@@ -98,38 +99,37 @@ def error_in_reply(reply: HttpReply, call: Call) -> APIError:
         detail,
         body,
         status=reply.status,
-        wait=retry_after(reply.headers, reply.received) if reply.status in (429, 503, 529, 408, 409) else None,
+        wait=_wait(reply),
         request_id=request_id(reply.headers),
     )
 
 
-def error_in_event(body: JsonObject) -> APIError:
-    """The error that an error frame of a stream, or a 200 with an `error`, stands for."""
+def error_in_event(body: JsonObject, call: Call | None = None) -> APIError:
+    """The error that an error frame of a stream, or a 200 that holds an error, stands for. Never raises."""
     detail = _detail(body)
-    status = _status(detail)
-    code, kind = detail.get("code"), detail.get("type")
-    cls = _BY_CODE.get(code) if isinstance(code, str) else None
-    if cls is None and status is not None:
-        cls = _kind(status, detail, None)
-    if cls is None and isinstance(kind, str):
-        cls = _BY_TYPE.get(kind)
+    status = _status(detail) or _status(body)
     inner = detail.get("headers")
     headers = {str(k).lower(): str(v) for k, v in inner.items()} if isinstance(inner, dict) else {}
+    cls = _by_code(detail, status) or _by_type(detail) if status is None else _kind(status, detail, call)
     return _error(cls or InternalServerError, detail, body, status=status, wait=retry_after(headers, 0.0))
 
 
 def error_in_response(response: JsonObject) -> APIError | None:
-    """The deployment's failure that a response with status `failed` reports; None if it answers the request."""
-    if response.get("status") != "failed":
-        return None
+    """The failure that a failed response reports; None if failing is its answer to the request.
+
+    Without a code it is the server's failure. Codes that we don't know, and those of content filters, answer the
+    request: the response says so, and no other deployment would say anything else.
+    """
     detail = response.get("error")
     if not isinstance(detail, dict):
         return InternalServerError("the response failed and gave no reason", body=response)
-    code = detail.get("code")
-    if code is not None and code not in _DEPLOYMENT_CODES:
+    status = _status(detail)
+    cls = _by_code(detail, None) if status is None else _kind(status, detail, None)
+    if cls is None and detail.get("code") is None:
+        cls = _by_type(detail) or InternalServerError
+    if cls is None or issubclass(cls, ContentPolicyViolationError):
         return None
-    cls = _BY_CODE.get(code, InternalServerError) if isinstance(code, str) else InternalServerError
-    return _error(cls, detail, response)
+    return _error(cls, detail, response, status=status)
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
@@ -143,19 +143,41 @@ def malformed(what: str, content: bytes = b"") -> MalformedReplyError:
     return MalformedReplyError(f"{what}: {shown!r}" if shown else what)
 
 
+def _wait(reply: HttpReply) -> float | None:
+    if reply.status == 429:
+        return retry_after(reply.headers, reply.received)
+    return asked_wait(reply.headers, reply.received) if reply.status in _WAITS else None
+
+
 def _kind(status: int, detail: JsonObject, call: Call | None) -> type[APIError]:
-    for code in _codes(detail):
-        if code in _BY_CODE and (status < 500 or code in _DEPLOYMENT_CODES):
-            return _BY_CODE[code]
-    if status == 429 and detail.get("type") == "insufficient_quota":
-        return InsufficientQuotaError
+    cls = _by_code(detail, status)
+    if cls is not None:
+        return cls
     if status == 404:
         return _not_found(detail, call)
+    if status == 429 and detail.get("type") == "insufficient_quota":
+        return InsufficientQuotaError
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if 400 <= status < 500:
         return BadRequestError
     return InternalServerError if status >= 500 else MalformedReplyError
+
+
+def _by_code(detail: JsonObject, status: int | None) -> type[APIError] | None:
+    """What the vendor's codes say. Not that a 5xx is the caller's fault."""
+    inner = detail.get("innererror") or detail.get("inner_error")
+    codes = [inner.get("code") if isinstance(inner, dict) else None, detail.get("code")]
+    for code in codes:
+        cls = _BY_CODE.get(code) if isinstance(code, str) else None
+        if cls is not None and not (status is not None and status >= 500 and issubclass(cls, CallerError)):
+            return cls
+    return None
+
+
+def _by_type(detail: JsonObject) -> type[APIError] | None:
+    kind = detail.get("type")
+    return _BY_TYPE.get(kind) if isinstance(kind, str) else None
 
 
 def _not_found(detail: JsonObject, call: Call | None) -> type[APIError]:
@@ -167,17 +189,11 @@ def _not_found(detail: JsonObject, call: Call | None) -> type[APIError]:
     return ResponseNotFoundError if detail.get("param") in ("input", "conversation") else ModelNotFoundError
 
 
-def _codes(detail: JsonObject) -> list[str]:
-    inner = detail.get("innererror") or detail.get("inner_error")
-    codes = [inner.get("code") if isinstance(inner, dict) else None, detail.get("code")]
-    return [code for code in codes if isinstance(code, str)]
-
-
 def _status(detail: JsonObject) -> int | None:
     """vLLM and others give the HTTP status as `code`, `status` or `status_code` inside a 200."""
     for name in ("status_code", "status", "code"):
         value = detail.get(name)
-        if isinstance(value, str) and value.isdecimal():
+        if isinstance(value, str) and len(value) == 3 and value.isdecimal():
             value = int(value)
         if type(value) is int and 400 <= value < 600:
             return value
@@ -193,13 +209,15 @@ def _error(
     wait: float | None = None,
     request_id: str | None = None,
 ) -> APIError:
+    """An error of the class, with what the vendor says of it."""
+
     def text(name: str) -> str | None:
         value = detail.get(name)
         return None if value is None else str(value)
 
-    message = text("message") or f"HTTP {status}" if status else text("message") or "the stream reported an error"
+    said = text("message") or text("detail")  # FastAPI, and so vLLM, says `detail`
     return cls(
-        message,
+        said or (f"HTTP {status}" if status else "an error without a message"),
         status_code=status,
         code=text("code"),
         param=text("param"),

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import cast
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote_plus, urlencode
 
 from providers import jsonio
-from providers.errors import APIError
+from providers.errors import APIError, BadRequestError
 from providers.faults import error_in_event, error_in_reply, error_in_response, malformed, request_id
+from providers.headers import asked_wait
 from providers.sse import SseDecoder
-from providers.types import Call, Deployment, HttpReply, HttpRequest, Verb
+from providers.types import Call, Deployment, HttpReply, HttpRequest, JsonObject, Verb
 from providers.views import CompactedResponse, Deleted, Event, InputTokens, ItemPage, Response, Routed
 
 _METHODS = {Verb.GET: "GET", Verb.DELETE: "DELETE", Verb.INPUT_ITEMS: "GET"}
@@ -56,8 +57,7 @@ class OpenAI:
         verb = call.verb
         headers = target.headers
         if token is not None:
-            name, value = self.authorization(deployment, token, is_token=True)
-            headers = {**headers, name: value}
+            headers = {**headers, **self._authorized(deployment, token, is_token=True)}
         if call.headers:
             headers = {**headers, **{name.lower(): value for name, value in call.headers.items()}}
         if verb is Verb.CREATE and not call.query:
@@ -77,9 +77,9 @@ class OpenAI:
             raise self._blame(malformed("the reply is not JSON", reply.content), reply) from None
         if not isinstance(json, dict):
             raise self._blame(malformed("the reply is not a JSON object", reply.content), reply)
-        if json.get("error") and json.get("object") != "response":
-            raise self._blame(error_in_event(json), reply)
-        if call.verb is Verb.CREATE:
+        if _is_error(json):
+            raise self._blame(error_in_event(json, call), reply)
+        if call.verb is Verb.CREATE and json.get("status") == "failed":
             failure = error_in_response(json)
             if failure is not None:
                 raise self._blame(failure, reply)
@@ -92,18 +92,23 @@ class OpenAI:
     def fault(self, event: Event) -> APIError | None:
         """An error frame (nested, flat or without a type), or a response that the deployment failed."""
         json = event.to_dict()
-        kind = json.get("type")
-        if kind == "error" or (json.get("error") and kind is None):
-            return error_in_event(json)
-        if kind == "response.failed":
-            response = json.get("response")
-            return error_in_response(response if isinstance(response, dict) else {"status": "failed"})
-        return None
+        kind, response = json.get("type"), json.get("response")
+        if kind == "response.failed" and isinstance(response, dict):
+            return error_in_response(response)
+        # as in the OpenAI SDK, an `error` makes any event an error
+        return error_in_event(json) if kind in ("error", "response.failed") or json.get("error") else None
 
     # parts
 
+    def _authorized(self, deployment: Deployment, key: str, *, is_token: bool) -> dict[str, str]:
+        """The header that says who calls, unless the deployment's own headers say it."""
+        name, value = self.authorization(deployment, key, is_token=is_token)
+        return {} if any(own.lower() == name for own in deployment.headers) else {name: value}
+
     def _blame(self, error: APIError, reply: HttpReply) -> APIError:
         error.request_id = request_id(reply.headers)
+        if error.retry_after is None:
+            error.retry_after = asked_wait(reply.headers, reply.received)
         return error
 
     def _content(self, call: Call, deployment: Deployment) -> bytes:
@@ -130,25 +135,23 @@ class OpenAI:
     def _resolve(self, deployment: Deployment) -> _Target:
         url, query = self.address(deployment)
         headers = {"accept": "application/json", "content-type": "application/json", "user-agent": "homing-router"}
-        if deployment.api_key is not None:
-            name, value = self.authorization(deployment, deployment.api_key.get_secret_value(), is_token=False)
-            headers[name] = value
+        if deployment.api_key is not None and deployment.token_source is None:
+            headers |= self._authorized(deployment, deployment.api_key.get_secret_value(), is_token=False)
         if deployment.organization:
             headers["openai-organization"] = deployment.organization
         if deployment.project:
             headers["openai-project"] = deployment.project
         headers.update((name.lower(), value) for name, value in deployment.headers.items())
-        extra = urlencode(deployment.query)
-        return _Target(url, "&".join(part for part in (query, extra) if part), headers)
+        return _Target(url, _joined(query, deployment.query), headers)
 
     def _url(self, target: _Target, call: Call) -> str:
         path = target.url
         if call.verb is Verb.INPUT_TOKENS:
             path += "/input_tokens"
         elif call.verb.by_id:
-            path += "/" + quote(call.response_id or "", safe="")
+            path += "/" + _segment(call.response_id)
         path += _SUFFIXES.get(call.verb, "")
-        query = "&".join(part for part in (target.query, _query(call.query)) if part)
+        query = _joined(target.query, call.query)
         return f"{path}?{query}" if query else path
 
 
@@ -164,15 +167,34 @@ class _Target:
         self.create_url = f"{url}?{query}" if query else url
 
 
-def _query(values: Mapping[str, object]) -> str:
-    """A query string as the OpenAI SDK writes it: lists with brackets, booleans in lower case, None left out."""
+def _is_error(json: JsonObject) -> bool:
+    """Whether the JSON of a 200 is an error: with an envelope, or flat as vLLM writes it."""
+    if json.get("object") == "error":
+        return True
+    return bool(json.get("error")) and json.get("object") != "response" and "output" not in json
+
+
+def _segment(response_id: str | None) -> str:
+    """An id as one segment of a path; those that would lead to another path are refused."""
+    if response_id in (None, "", ".", ".."):
+        raise BadRequestError(f"response_id: {response_id!r} can't be the id of a response", param="response_id")
+    return quote(response_id, safe="")
+
+
+def _joined(query: str, values: Mapping[str, object]) -> str:
+    """A query string with `values` added, which win over what it says under the same names.
+
+    Written as the OpenAI SDK writes it: lists with brackets, booleans in lower case, None left out.
+    """
     pairs: list[tuple[str, str]] = []
     for name, value in values.items():
         if isinstance(value, (list, tuple)):
             pairs += [(f"{name}[]", _text(item)) for item in value]
         elif value is not None:
             pairs.append((name, _text(value)))
-    return urlencode(pairs)
+    names = {name for name, _ in pairs}
+    kept = [part for part in query.split("&") if part and unquote_plus(part.partition("=")[0]) not in names]
+    return "&".join([*kept, urlencode(pairs)] if pairs else kept)
 
 
 def _text(value: object) -> str:
