@@ -24,7 +24,8 @@ RouterError
     │   ├── ServiceUnavailableError        503, 529
     │   ├── ConflictError                  409
     │   ├── MalformedReplyError            not the JSON or the events it should be
-    │   └── NoDeploymentError              no deployment of the group may serve this call
+    │   ├── NoDeploymentError              no deployment of the group may serve this call
+    │   └── HomeLostError                  the one that holds the conversation can't: never tried elsewhere
     └── TransportError                     the way there: counted, tried elsewhere
         ├── APIConnectionError             refused, reset, DNS, TLS
         ├── APITimeoutError                408, or no answer in time

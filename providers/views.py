@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from inspect import get_annotations
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 from providers import jsonio
 from providers.errors import Attempt
@@ -219,8 +219,13 @@ class Routed(View):
     def routing(self) -> Routing:
         """Who served this, after which attempts. Raises `AttributeError` on a view that no Router returned."""
         if self._routing is None:
-            raise AttributeError("this view was not returned by a Router, so it has no routing")
+            raise AttributeError  # from a property, so `__getattr__` is asked next, and says it
         return self._routing
+
+    def _missing(self, name: str) -> str:
+        if name == "routing":
+            return "this view was not returned by a Router, so it has no routing"
+        return super()._missing(name)
 
     def served_by(self, routing: Routing) -> Self:
         """This view, knowing who served it. Called once, by the Router."""
@@ -283,11 +288,10 @@ class Response(Routed):
             if not isinstance(item, dict) or item.get("type") != "message":
                 continue
             parts = item.get("content")
-            texts += [
-                cast("str", part.get("text", ""))
-                for part in (parts if isinstance(parts, list) else ())
-                if isinstance(part, dict) and part.get("type") == "output_text"
-            ]
+            for part in parts if isinstance(parts, list) else ():
+                text = part.get("text") if isinstance(part, dict) and part.get("type") == "output_text" else None
+                if isinstance(text, str):
+                    texts.append(text)
         return "".join(texts)
 
 
