@@ -1,8 +1,8 @@
 """Incremental decoder for server-sent events that carry JSON.
 
-Follows the WHATWG rules for line ends (LF, CR, CRLF), comments, several data lines and fields without a colon, at
-any chunking. Two leniencies, both for real servers: a last event without its blank line counts if its JSON is
-whole, and `[DONE]` may follow.
+Follows the WHATWG rules for the byte-order mark, line ends (LF, CR, CRLF), comments, several data lines and fields
+without a colon, at any chunking. Two leniencies, both for real servers: a last event without its blank line counts
+if its JSON is whole, and `[DONE]` may stand anywhere.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from providers.views import Event
 MAX_FRAME = 64 * 1024 * 1024
 """Bytes one event may have: partial images are several megabytes of base64."""
 
+_BOM = b"\xef\xbb\xbf"
+
 
 class SseDecoder:
-    """Bytes in, events out."""
+    """Bytes in, events out. Copies each byte a fixed number of times, however small the chunks are."""
 
-    __slots__ = ("_after_cr", "_failed", "_first", "_parts", "_size")
+    __slots__ = ("_after_cr", "_failed", "_first", "_rest")
 
     def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._size = 0
+        self._rest = bytearray()
+        """The beginning of a frame whose end has not arrived."""
         self._first = True
         self._after_cr = False
         self._failed: MalformedReplyError | None = None
@@ -34,28 +36,23 @@ class SseDecoder:
             raise self._failed
         if self._first or self._after_cr or b"\r" in chunk:
             chunk = self._normalise(chunk)
-        # a frame may end on the seam of two chunks
-        seam = bool(self._parts) and self._parts[-1].endswith(b"\n") and chunk.startswith(b"\n")
-        self._parts.append(chunk)
-        if not seam and b"\n\n" not in chunk:
-            self._size += len(chunk)
-            if self._size > MAX_FRAME:
-                raise malformed(f"an event of more than {MAX_FRAME} bytes")
-            if not chunk:
-                self._parts.pop()
-            return []
-        data = b"".join(self._parts) if len(self._parts) > 1 else chunk
-        frames = data.split(b"\n\n")
-        rest = frames.pop()
-        self._parts = [rest] if rest else []
-        self._size = len(rest)
-        return self._events(frames)
+        rest = self._rest
+        if rest:
+            # the blank line may lie on the seam
+            searched = len(rest) - 1
+            rest += chunk
+            if rest.find(b"\n\n", searched) < 0:
+                return self._bounded()
+            chunk = bytes(rest)
+        frames = chunk.split(b"\n\n")
+        self._rest = bytearray(frames.pop())
+        return self._events(frames) if frames else self._bounded()
 
     def end(self) -> list[Event]:
         """The last event, if its JSON is whole though its blank line is missing."""
         if self._failed is not None:
             raise self._failed
-        rest, self._parts = b"".join(self._parts), []
+        rest, self._rest = bytes(self._rest), bytearray()
         try:
             event = _event(rest)
         except MalformedReplyError:
@@ -63,10 +60,15 @@ class SseDecoder:
         return [] if event is None else [event]
 
     def _normalise(self, chunk: bytes) -> bytes:
-        """Make every line end a LF; a CRLF may be split over two chunks."""
+        """Drop the byte-order mark and make every line end a LF. The mark, and a CRLF, may be split over chunks."""
         if self._first and chunk:
+            chunk = bytes(self._rest) + chunk
+            self._rest.clear()
+            if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
+                self._rest += chunk
+                return b""
             self._first = False
-            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
+            chunk = chunk.removeprefix(_BOM)
         if self._after_cr and chunk:
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")
@@ -75,15 +77,23 @@ class SseDecoder:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         return chunk
 
+    def _bounded(self) -> list[Event]:
+        """No event yet, which is the end of it if the frame has grown too long."""
+        if len(self._rest) > MAX_FRAME:
+            self._rest = bytearray()
+            self._failed = malformed(f"an event of more than {MAX_FRAME} bytes")
+            raise self._failed
+        return []
+
     def _events(self, frames: list[bytes]) -> list[Event]:
         events: list[Event] = []
         for frame in frames:
             try:
                 event = _event(frame)
             except MalformedReplyError as error:
+                self._failed = error
                 if not events:
                     raise
-                self._failed = error
                 break
             if event is not None:
                 events.append(event)
@@ -101,6 +111,7 @@ def _event(frame: bytes) -> Event | None:
             name, data = frame[7:line_end], frame[line_end + 7 :]
         else:
             name, data = _fields(frame)
+    data = data.strip()
     if not data or data == b"[DONE]":
         return None
     try:
