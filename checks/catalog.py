@@ -70,7 +70,7 @@ def build(specs: Sequence[str | PreCallCheck | type[PreCallCheck]], services: Se
 def _builder(name: str, place: str) -> Callable[[Services], PreCallCheck]:
     if name not in _BUILDERS:
         close = get_close_matches(name, NAMES, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f"; did you mean {close[0]!r}?" if close else "."
         raise ConfigurationError(f"{place}: unknown check {name!r}{hint} Known: {', '.join(_BUILDERS)}")
     return _BUILDERS[name]
 

@@ -70,7 +70,8 @@ class ResponsesApiDeployment(PreCallCheck):
 
 def _holders(owner: Deployment, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
     """Those of `deployments` that hold what `owner` holds, the owner first."""
-    if owner.account is None:
-        return Home((owner,)) if owner in deployments else ()
-    first = (owner,) if owner in deployments else ()
-    return Home((*first, *(each for each in deployments if each.account == owner.account and each is not owner)))
+    # by id: the model list may have been replaced since the call began
+    held = [each for each in deployments if each.id == owner.id]
+    if owner.account is not None:
+        held += [each for each in deployments if each.account == owner.account and each.id != owner.id]
+    return Home(held)

@@ -27,8 +27,7 @@ class Tags(PreCallCheck):
 
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
         """The deployments whose tags match."""
-        asked = call.metadata.get("tags")
-        tags = frozenset(str(tag) for tag in asked) if isinstance(asked, (list, tuple, set, frozenset)) else frozenset()
+        tags = _tags(call.metadata.get("tags"))
         banned = frozenset(tag[1:] for tag in tags if tag.startswith("!"))
         wanted = frozenset(tag for tag in tags if not tag.startswith("!"))
         allowed = [each for each in deployments if not each.tags & banned] if banned else deployments
@@ -48,3 +47,16 @@ class Tags(PreCallCheck):
 
     def _match(self, wanted: frozenset[str], deployment: Deployment) -> bool:
         return wanted <= deployment.tags if self._all else bool(wanted & deployment.tags)
+
+
+def _tags(asked: object) -> frozenset[str]:
+    """The tags of a call. Anything but texts is refused: ignored, it would let the call go anywhere."""
+    if asked is None:
+        return frozenset()
+    tags = (asked,) if isinstance(asked, str) else asked
+    if isinstance(tags, (list, tuple, set, frozenset)) and all(isinstance(tag, str) for tag in tags):
+        return frozenset(tags)
+    raise BadRequestError(
+        f"litellm_metadata.tags must be a list of texts, such as ['paid'], not {asked!r}",
+        param="litellm_metadata.tags",
+    )
