@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from threading import Lock
 from weakref import WeakKeyDictionary
 
 from cachetools import LRUCache
 
 from checks import tokens
 from checks.base import Failed, Finished, Outcome, PreCallCheck
-from providers.errors import RateLimitError
 from providers.types import Call, Deployment
 
 WINDOW = 60.0
@@ -44,7 +44,7 @@ class _Window:
     def wait(self, deployment: Deployment, size: int, now: float) -> float:
         """Seconds until a call of `size` tokens fits; 0 if it does now."""
         claims = self.claims
-        while claims and claims[0].at <= now - WINDOW:
+        while claims and claims[0].at + WINDOW - now <= 0:
             self.spent -= claims.popleft().tokens
         wait = 0.0
         if deployment.rpm is not None and len(claims) >= deployment.rpm:
@@ -59,20 +59,37 @@ class _Window:
                 wait = max(wait, claim.at + WINDOW - now)
         return wait
 
+    def claim(self, size: int, now: float) -> _Claim:
+        """Take room for a call of `size` tokens."""
+        claim = _Claim(self, now, size)
+        self.claims.append(claim)
+        self.spent += size
+        return claim
+
     def settle(self, claim: _Claim, used: int) -> None:
         """Put what was used in place of what was claimed, unless its minute is over."""
         if self.claims and claim.at >= self.claims[0].at:
             self.spent += used - claim.tokens
             claim.tokens = used
 
+    def withdraw(self, claim: _Claim) -> None:
+        """Forget a claim, unless its minute is over."""
+        if not self.claims or claim.at < self.claims[0].at:
+            return
+        self.spent -= claim.tokens
+        if self.claims[-1] is claim:  # most often: it is withdrawn in the step that made it
+            self.claims.pop()
+        else:
+            self.claims.remove(claim)
+
 
 class RateLimit(PreCallCheck):
     """Admits at most `rpm` calls and `tpm` tokens a minute on each deployment, in any minute.
 
-    Room is claimed in the step that picks the deployment (the input's estimate plus `max_output_tokens`) and
-    corrected by the usage that comes back, so a burst can't overshoot. Deployments without room are left out; when
-    none has any, the call waits if it may, and fails with `RateLimitError` (`retry_after` says when) if not.
-    Counts what this Router sends, not what others do.
+    Room is claimed in the step that picks the deployment (a token for every four bytes of input, plus
+    `max_output_tokens`) and corrected by the usage that comes back, so a burst can't overshoot. A deployment without
+    room is passed over; when none has any, the call waits if it may, and fails with `RateLimitError` (`retry_after`
+    says when) if not. Counts what this Router sends, not what others do.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -80,46 +97,28 @@ class RateLimit(PreCallCheck):
         # by id: what a deployment was sent counts on when the model list is replaced
         self._windows: LRUCache[str, _Window] = LRUCache(MOST_DEPLOYMENTS)
         self._claims: WeakKeyDictionary[Call, _Claim] = WeakKeyDictionary()
-
-    async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
-        """Those with room for the call now."""
-        if all(each.rpm is None and each.tpm is None for each in deployments):
-            return deployments
-        now, size = self._clock(), _size(call, deployments)
-        waits = [self._window(each).wait(each, size, now) for each in deployments]
-        if not any(waits):
-            return deployments
-        free = [each for each, wait in zip(deployments, waits, strict=True) if wait <= 0]
-        if free:
-            return free
-        soonest = min(waits)
-        raise RateLimitError(
-            f"every deployment of {call.group!r} is at its rpm or tpm; room in {soonest:.1f} s",
-            retry_after=soonest,
-            code="rate_limit_exceeded",
-        )
+        self._sizes: WeakKeyDictionary[Call, int] = WeakKeyDictionary()
+        self._lock = Lock()  # calls are picked for on one thread while others end on another
 
     def reserve(self, call: Call, deployment: Deployment, now: float) -> float:
         """Claim the call's place and tokens."""
         if deployment.rpm is None and deployment.tpm is None:
             return 0.0
-        now = self._clock()
-        window, size = self._window(deployment), _size(call, (deployment,))
-        wait = window.wait(deployment, size, now)
-        if wait > 0:
+        size = 0 if deployment.tpm is None else self._size(call)
+        with self._lock:
+            now = self._clock()
+            window = self._window(deployment.id)
+            wait = window.wait(deployment, size, now)
+            if wait <= 0:
+                self._claims[call] = window.claim(size, now)
             return wait
-        claim = _Claim(window, now, size)
-        window.claims.append(claim)
-        window.spent += size
-        self._claims[call] = claim
-        return 0.0
 
     def release(self, call: Call, deployment: Deployment) -> None:
         """Give a claim back whose call was never sent."""
-        claim = self._claims.pop(call, None)
-        if claim is not None and claim in claim.window.claims:
-            claim.window.claims.remove(claim)
-            claim.window.spent -= claim.tokens
+        with self._lock:
+            claim = self._claims.pop(call, None)
+            if claim is not None:
+                claim.window.withdraw(claim)
 
     async def observe(self, call: Call, deployment: Deployment, outcome: Outcome) -> None:
         """Correct the claim by what was used: the usage reported, or nothing for a call that failed."""
@@ -130,20 +129,22 @@ class RateLimit(PreCallCheck):
             used = usage.get("total_tokens") if isinstance(usage, dict) else None
         else:
             return
-        claim = self._claims.pop(call, None)
-        if claim is not None and isinstance(used, int):
-            claim.window.settle(claim, used)
+        with self._lock:
+            claim = self._claims.pop(call, None)
+            if claim is not None and isinstance(used, int):
+                claim.window.settle(claim, used)
 
-    def _window(self, deployment: Deployment) -> _Window:
-        window = self._windows.get(deployment.id)
+    def _window(self, deployment_id: str) -> _Window:
+        window = self._windows.get(deployment_id)
         if window is None:
-            window = self._windows[deployment.id] = _Window()
+            window = self._windows[deployment_id] = _Window()
         return window
 
-
-def _size(call: Call, deployments: Sequence[Deployment]) -> int:
-    """Tokens to claim; counted only if someone has a limit on them."""
-    if call.verb.by_id or all(each.tpm is None for each in deployments):
-        return 0
-    most = call.body.get("max_output_tokens")
-    return tokens.bound(call) // 4 + (most if isinstance(most, int) else 0)
+    def _size(self, call: Call) -> int:
+        """Tokens to claim; looked at once for each call, however many deployments it is tried on."""
+        size = self._sizes.get(call)
+        if size is None:
+            most = call.body.get("max_output_tokens")
+            size = 0 if call.verb.by_id else tokens.guess(call) + (most if isinstance(most, int) else 0)
+            self._sizes[call] = size
+        return size
