@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from router.cli import upstream
+from router.cli import demo, upstream
 
-_COMMANDS = (upstream,)
+_COMMANDS = (demo, upstream)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
