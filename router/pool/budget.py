@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Lock
 
-_PER_CALL = 0.2
-_PER_SECOND = 1.0
-_CAP = 100.0
+_RETRY = 5
+"""What a retry takes, in units of what a call gives: whole numbers, so that fifths add up."""
+_PER_SECOND = 5
+_CAP = 500
 
 
 class RetryBudget:
@@ -22,13 +23,13 @@ class RetryBudget:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._lock = Lock()
-        self._tokens = _CAP
+        self._tokens: float = _CAP
         self._at = clock()
 
     def deposit(self) -> None:
         """Count a first attempt."""
         with self._lock:
-            self._tokens = min(_CAP, self._tokens + _PER_CALL)
+            self._tokens = min(_CAP, self._tokens + 1)
 
     def withdraw(self) -> bool:
         """Take one retry; False if none is left."""
@@ -36,7 +37,7 @@ class RetryBudget:
             now = self._clock()
             self._tokens = min(_CAP, self._tokens + (now - self._at) * _PER_SECOND)
             self._at = now
-            if self._tokens < 1:
+            if self._tokens < _RETRY:
                 return False
-            self._tokens -= 1
+            self._tokens -= _RETRY
             return True
