@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from ssl import SSLContext
 from typing import TypeAlias
 
-from router.stores.redis_topology import Topology, open_topology
+from router.stores.redis_topology import Connections, Topology, open_topology
 from router.stores.redis_url import RedisSettings
 
 Command: TypeAlias = tuple[str | int, ...]
-
-_SOCKET_SHARE = 0.8  # of the bound: redis-py, which knows the address, gives up just before its caller does
 
 
 class RedisClient:
@@ -30,15 +28,19 @@ class RedisClient:
         self, settings: RedisSettings, tls: SSLContext | None, *, timeout: float, max_connections: int
     ) -> None:
         """`timeout`: seconds for one command, connecting included; at most `max_connections` at once (per node)."""
+        self._timeout = timeout
         self._places = asyncio.Semaphore(max_connections)
-        self._topology = open_topology(settings, tls, timeout * _SOCKET_SHARE, max_connections)
-        self._guard = _guard(self._topology)
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._made = Connections(tls)
+        self._topology = open_topology(settings, self._made, timeout, max_connections)
+        self._guard = _guard(self._topology, self._made)
         with contextlib.suppress(StopIteration):  # how the first step of a generator that yields at once ends
             self._guard.__anext__().__await__().__next__()
 
     async def run(self, command: Command) -> object:
         """The reply to `command`. Raises whatever redis-py does."""
-        async with self._places:
+        async with self._place():
             reply: object = await self._topology.client.execute_command(*command)
             return reply
 
@@ -47,7 +49,7 @@ class RedisClient:
         pipeline = self._topology.client.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
-        async with self._places:
+        async with self._place():
             replies: list[object] = await pipeline.execute(raise_on_error=False)
             return replies
 
@@ -56,32 +58,52 @@ class RedisClient:
         await self._topology.ping()
 
     async def aclose(self) -> None:
-        """Close the connections; idempotent. What waits for a reply on one of them fails."""
-        with contextlib.suppress(RuntimeError):  # another task is closing it already
-            await self._guard.aclose()
+        """Close the connections, once nobody uses them or should any more; idempotent.
+
+        A client of redis-py that is used while it closes opens again, and then nobody would close it.
+        """
+        try:
+            if self._running:
+                self._idle.clear()
+                await asyncio.wait_for(self._idle.wait(), self._timeout)
+        except TimeoutError:
+            pass  # whoever is still busy there gets an error
+        finally:  # as well if the loop ends meanwhile, which cancels what runs in the background
+            with contextlib.suppress(RuntimeError):  # another task is closing it already
+                await self._guard.aclose()
+
+    @contextlib.asynccontextmanager
+    async def _place(self) -> AsyncGenerator[None, None]:
+        self._running += 1
+        try:
+            async with self._places:
+                yield
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
 
     def abandon(self) -> None:
         """Drop the connections of a loop that has been closed, from any thread, without a warning."""
-        transports = _transports(self._topology)
-        self._topology.disown()
-        for transport in transports:
-            _drop(transport)
+        _end(self._topology, self._made, _drop)
 
 
-async def _guard(topology: Topology) -> AsyncGenerator[None, None]:
+async def _guard(topology: Topology, made: Connections) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
-        transports = _transports(topology)
         with contextlib.suppress(Exception):  # a server that is away cannot be told goodbye
             await topology.aclose()
-        for transport in transports:
-            transport.abort()  # TLS would wait for the other side
+        _end(topology, made, lambda transport: transport.abort())
 
 
-def _transports(topology: Topology) -> list[asyncio.WriteTransport]:
-    writers = [getattr(connection, "_writer", None) for connection in topology.connections()]
-    return [writer.transport for writer in writers if writer is not None]
+def _end(topology: Topology, made: Connections, close: Callable[[asyncio.WriteTransport], None]) -> None:
+    """Close what redis-py left open, and make it forget: its finalisers, and those of writers, would complain."""
+    topology.disown()
+    for connection in made:
+        if connection._writer is not None:
+            close(connection._writer.transport)
+            connection._writer = connection._reader = None
 
 
 def _drop(transport: asyncio.WriteTransport) -> None:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterator
 from ssl import SSLContext
 from typing import Any, Protocol, TypedDict
+from weakref import WeakSet
 
 from pydantic import SecretStr
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
-from redis.asyncio.connection import SSLConnection
+from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel, SentinelManagedSSLConnection
+from redis.asyncio.sentinel import Sentinel, SentinelManagedConnection, SentinelManagedSSLConnection
 from redis.backoff import NoBackoff
 
 from router.stores.redis_url import RedisSettings
+
+_PATIENCE = 1.5
+"""A cluster client that times out by itself closes connections that others are using; so its caller is to be first."""
 
 
 class Topology(Protocol):
@@ -28,28 +31,24 @@ class Topology(Protocol):
         """Ask every master. Raises unless each answers."""
         ...
 
-    def connections(self) -> Iterable[Any]:
-        """Every connection there is, in use or not."""
-        ...
-
     async def aclose(self) -> None:
-        """Close them. May raise."""
+        """Close what it thinks is open. May raise."""
         ...
 
     def disown(self) -> None:
-        """Their loop is gone and someone else closes them: keep redis-py's finalisers from complaining."""
+        """Someone else closes the connections: keep redis-py's finalisers from complaining."""
         ...
 
 
-def open_topology(settings: RedisSettings, tls: SSLContext | None, timeout: float, max_connections: int) -> Topology:
-    """A client that has not connected yet. `timeout`: seconds, of each connect and each reply."""
+def open_topology(settings: RedisSettings, made: Connections, timeout: float, max_connections: int) -> Topology:
+    """A client that has not connected yet, and will tell `made`. `timeout`: seconds, of each connect and reply."""
     match settings.topology:
         case "cluster":
-            return _Cluster(settings, tls, timeout, max_connections)
+            return _Cluster(settings, made, timeout, max_connections)
         case "sentinel":
-            return _Watched(settings, tls, timeout, max_connections)
+            return _Watched(settings, made, timeout, max_connections)
         case _:
-            return _Server(settings, tls, timeout, max_connections)
+            return _Server(settings, made, timeout, max_connections)
 
 
 class _Timeouts(TypedDict):
@@ -91,62 +90,64 @@ def _retries(count: int) -> Retry:
     return Retry(NoBackoff(), count)
 
 
-def _sharing(tls: SSLContext, base: type[SSLConnection]) -> type[SSLConnection]:
-    """Connections that share `tls`; redis-py's own read the authorities anew, 20 ms for each."""
+class Connections:
+    """Those that one client has made, wherever it keeps them, sharing one TLS context.
 
-    class Sharing(base):  # type: ignore[misc, valid-type]  # mypy takes no class from a parameter
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
-            self.ssl_context.context = tls
+    redis-py's own read the authorities anew for each connection, which takes 20 ms.
+    """
 
-    return Sharing
+    def __init__(self, tls: SSLContext | None) -> None:
+        self._tls = tls
+        self._all: WeakSet[AbstractConnection] = WeakSet()
 
+    def __iter__(self) -> Iterator[AbstractConnection]:
+        return iter(list(self._all))
 
-def _pooled(client: Redis) -> Iterator[Any]:
-    pool = client.connection_pool
-    return chain(getattr(pool, "_available_connections", ()), getattr(pool, "_in_use_connections", ()))
+    def kind(self, plain: type[Any], secure: type[Any]) -> type[Any]:
+        """The class of connections to make."""
+        keep, tls, base = self._all.add, self._tls, plain if self._tls is None else secure
 
+        class Kept(base):  # type: ignore[misc, valid-type]  # mypy takes no class from a variable
+            def __init__(self, **options: Any) -> None:
+                super().__init__(**options)
+                keep(self)
+                if tls is not None:
+                    self.ssl_context.context = tls
 
-def _disown(connections: Iterable[Any]) -> None:
-    for connection in connections:
-        connection._writer = connection._reader = None
+        return Kept
 
 
 class _Server:
     """One server, by TCP, TLS or a Unix socket."""
 
-    def __init__(self, settings: RedisSettings, tls: SSLContext | None, timeout: float, max_connections: int) -> None:
-        common = _common(settings, timeout, max_connections)
+    def __init__(self, settings: RedisSettings, made: Connections, timeout: float, max_connections: int) -> None:
         host, port = settings.nodes[0] if settings.nodes else ("", 0)
         self.client: Redis = Redis(
             host=host,
             port=port,
             unix_socket_path=settings.path,
             db=settings.db,
-            ssl=tls is not None,
+            ssl=settings.ssl,
             retry=_retries(0),
-            **common,
+            **_common(settings, timeout, max_connections),
         )
-        if tls is not None:
-            self.client.connection_pool.connection_class = _sharing(tls, SSLConnection)
+        plain = Connection if settings.path is None else UnixDomainSocketConnection
+        self.client.connection_pool.connection_class = made.kind(plain, SSLConnection)
 
     async def ping(self) -> None:
         await self.client.execute_command("PING")  # type: ignore[no-untyped-call]  # redis-py
-
-    def connections(self) -> Iterable[Any]:
-        return list(_pooled(self.client))
 
     async def aclose(self) -> None:
         await self.client.aclose()
 
     def disown(self) -> None:
-        _disown(self.connections())
+        """The pool has no finaliser."""
 
 
 class _Watched:
-    """The master that sentinels name. Sentinels get half the time each, so that a deaf one leaves time to ask on."""
+    """The master that sentinels name. Each sentinel gets half the time, so that a deaf one leaves some to ask on."""
 
-    def __init__(self, settings: RedisSettings, tls: SSLContext | None, timeout: float, max_connections: int) -> None:
+    def __init__(self, settings: RedisSettings, made: Connections, timeout: float, max_connections: int) -> None:
         assert settings.master is not None  # RedisSettings.parse sees to it
         self._sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py
             settings.nodes,
@@ -155,63 +156,54 @@ class _Watched:
                 "username": settings.sentinel_username,
                 "password": _plain(settings.sentinel_password),
                 "retry": _retries(0),
-                "ssl": tls is not None,
+                "ssl": settings.ssl,
                 "protocol": 2,
             },
         )
         self.client: Redis = self._sentinel.master_for(
             settings.master,
             db=settings.db,
-            ssl=tls is not None,
+            ssl=settings.ssl,
             retry=_retries(0),
             **_common(settings, timeout, max_connections),
         )
-        if tls is not None:
-            self.client.connection_pool.connection_class = _sharing(tls, SentinelManagedSSLConnection)
-            for each in self._sentinel.sentinels:
-                each.connection_pool.connection_class = _sharing(tls, SSLConnection)
+        kind = made.kind(SentinelManagedConnection, SentinelManagedSSLConnection)
+        self.client.connection_pool.connection_class = kind
+        for each in self._sentinel.sentinels:
+            each.connection_pool.connection_class = made.kind(Connection, SSLConnection)
 
     async def ping(self) -> None:
         await self.client.execute_command("PING")  # type: ignore[no-untyped-call]  # redis-py
-
-    def connections(self) -> Iterable[Any]:
-        return list(chain.from_iterable(_pooled(each) for each in (self.client, *self._sentinel.sentinels)))
 
     async def aclose(self) -> None:
         await self.client.aclose()
         await self._sentinel.aclose()
 
     def disown(self) -> None:
-        _disown(self.connections())
+        """The pools have no finaliser."""
 
 
 class _Cluster:
     """A cluster. One retry, by which redis-py follows slots that have moved to another node."""
 
-    def __init__(self, settings: RedisSettings, tls: SSLContext | None, timeout: float, max_connections: int) -> None:
+    def __init__(self, settings: RedisSettings, made: Connections, timeout: float, max_connections: int) -> None:
         self.client = RedisCluster(
             startup_nodes=[ClusterNode(host, port) for host, port in settings.nodes],
-            ssl=tls is not None,
+            ssl=settings.ssl,
             retry=_retries(1),
-            **_common(settings, timeout, max_connections),
+            **_common(settings, _PATIENCE * timeout, max_connections),
         )
-        if tls is not None:
-            sharing = _sharing(tls, SSLConnection)
-            self.client.connection_kwargs["connection_class"] = sharing  # of nodes found later
-            for node in self.client.nodes_manager.startup_nodes.values():
-                node.connection_class = sharing
+        kind = made.kind(Connection, SSLConnection)
+        self.client.connection_kwargs["connection_class"] = kind  # for nodes found later
+        for node in self.client.nodes_manager.startup_nodes.values():
+            node.connection_class = kind
 
     async def ping(self) -> None:
         await self.client.ping(target_nodes=RedisCluster.PRIMARIES)
 
-    def connections(self) -> Iterable[Any]:
-        manager = self.client.nodes_manager
-        nodes = {id(node): node for node in chain(manager.startup_nodes.values(), manager.nodes_cache.values())}
-        return [connection for node in nodes.values() for connection in getattr(node, "_connections", ())]
-
     async def aclose(self) -> None:
         await self.client.aclose()
+        self.disown()
 
     def disown(self) -> None:
-        _disown(self.connections())
-        self.client._initialize = True
+        self.client._initialize = True  # which means closed, to redis-py

@@ -1,0 +1,338 @@
+"""Redis killed, paused, deaf, read-only, refusing: no call fails, one warning, and back by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from fakes import Clock
+from redis_servers import Cluster, Server, Watched, eventually, until
+
+from router.stores.board import RedisCooldownBoard
+from router.stores.memory import MemoryStore
+from router.stores.redis import RedisStore
+from router.stores.redis_link import OutageError, RedisLink
+from router.stores.redis_url import RedisSettings
+
+T = TypeVar("T")
+OpenStore = Callable[..., RedisStore]
+SettingsOf = Callable[[str], RedisSettings]
+
+
+@pytest.fixture
+def frail(folder: Path) -> Iterator[Server]:
+    """A server for one test to mistreat."""
+    server = Server(folder).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Callable[[int], list[str]]:
+    caplog.set_level(logging.INFO, "router.stores")
+    return lambda level: [record.getMessage() for record in caplog.records if record.levelno == level]
+
+
+def settings_for(server: Server) -> RedisSettings:
+    return RedisSettings.parse(f"redis://127.0.0.1:{server.port}")
+
+
+def at_once(work: Coroutine[object, object, T]) -> T:
+    """What `work` returns; fails if it waits for anything at all."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    work.close()
+    raise AssertionError("it waits")
+
+
+async def back(store: RedisStore, recoveries: int = 1) -> None:
+    await eventually(lambda: store.stats.recoveries >= recoveries, "recovery")
+
+
+async def use(store: RedisStore, number: int) -> None:
+    await store.set(f"new_{number}", "d1", ttl=60)
+    await store.get("known")
+    await store.get(f"unknown_{number}")
+    await store.delete(f"gone_{number}")
+
+
+async def test_killed_and_started_again(frail: Server, open_store: OpenStore, log: Callable[[int], list[str]]) -> None:
+    store, other = open_store(settings_for(frail)), open_store(settings_for(frail))
+    await store.set("known", "d1", ttl=60)
+    await store.set("gone_0", "d1", ttl=60)
+    frail.kill()
+    await asyncio.gather(*(use(store, number) for number in range(40)))
+    assert store.stats.outages == 1
+    assert at_once(store.get("known")) == "d1"
+    assert at_once(store.get("unknown")) is None
+    at_once(store.set("later", "d2", ttl=60))
+    at_once(store.delete("known"))
+    assert at_once(store.get("known")) is None
+    assert store.stats.blind > 0
+    frail.start()
+    await back(store)
+    assert (store.waiting, store.stats.dropped) == (0, 0)
+    assert [await other.get(key) for key in ("new_0", "new_39", "later", "known")] == ["d1", "d1", "d2", None]
+    (warning,), (notice,) = log(logging.WARNING), log(logging.INFO)
+    assert f"127.0.0.1:{frail.port}" in warning
+    assert "is back" in notice
+
+
+async def test_paused_and_resumed(frail: Server, open_store: OpenStore, log: Callable[[int], list[str]]) -> None:
+    store = open_store(settings_for(frail))
+    await store.set("known", "d1", ttl=60)
+    await store.set("gone_0", "d1", ttl=60)
+    frail.pause()
+    try:
+        await asyncio.gather(*(use(store, number) for number in range(100)))
+        assert at_once(store.get("known")) == "d1"
+        at_once(store.delete("gone_0"))
+    finally:
+        frail.resume()
+    await back(store)
+    assert store.waiting == 0
+    other = open_store(settings_for(frail))
+    assert [await other.get(key) for key in ("new_0", "new_99", "gone_0", "known")] == ["d1", "d1", None, "d1"]
+    assert len(log(logging.WARNING)) == 1
+
+
+async def test_outages_follow_one_another(frail: Server, open_store: OpenStore) -> None:
+    store = open_store(settings_for(frail))
+    for number in (1, 2, 3):
+        frail.kill()
+        await store.set(f"k{number}", "d1", ttl=60)
+        assert store.stats.outages == number
+        frail.start()
+        await back(store, number)
+        assert await open_store(settings_for(frail)).get(f"k{number}") == "d1"
+
+
+class Deaf:
+    """Takes connections and never says a word."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port: int = self._server.sockets[0].getsockname()[1]
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._writers.append(writer)
+
+    async def close(self) -> None:
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+
+
+@pytest.fixture
+async def deaf() -> AsyncIterator[Deaf]:
+    deaf = Deaf()
+    await deaf.open()
+    yield deaf
+    await deaf.close()
+
+
+@pytest.mark.parametrize("form", ["redis://{}", "redis+cluster://{}", "redis+sentinel://{}/main"])
+async def test_a_server_that_never_answers(
+    deaf: Deaf, form: str, open_store: OpenStore, log: Callable[[int], list[str]]
+) -> None:
+    store = open_store(RedisSettings.parse(form.format(f"127.0.0.1:{deaf.port}")))
+    await asyncio.gather(*(use(store, number) for number in range(100)))
+    connections = deaf.connections
+    for number in range(100):
+        at_once(store.set(f"more_{number}", "d1", ttl=60))
+    assert deaf.connections == connections
+    assert store.stats.outages == len(log(logging.WARNING)) == 1
+    await eventually(lambda: deaf.connections > connections, "a probe")
+    assert store.stats.recoveries == 0
+
+
+async def test_what_waits_is_bounded(frail: Server, open_store: OpenStore) -> None:
+    store = open_store(settings_for(frail), max_waiting=3)
+    frail.kill()
+    for number in range(5):
+        await store.set(f"k{number}", "d1", ttl=60)
+    assert (store.waiting, store.stats.dropped) == (3, 2)
+    frail.start()
+    await back(store)
+    other = open_store(settings_for(frail))
+    assert [await other.get(f"k{number}") for number in range(5)] == [None, None, "d1", "d1", "d1"]
+
+
+async def test_a_pin_of_the_outage_does_not_displace_a_newer_one(frail: Server, open_store: OpenStore) -> None:
+    store, other = open_store(settings_for(frail)), open_store(settings_for(frail))
+    frail.pause()
+    try:
+        await store.set("resp_1", "d1", ttl=60)
+    finally:
+        frail.resume()
+    await other.set("resp_1", "d2", ttl=60)
+    await back(store)
+    first = await open_store(settings_for(frail)).get("resp_1")
+    assert first in {"d1", "d2"}  # whichever came first
+    assert await store.get("resp_1") == await other.get("resp_1") == first
+
+
+async def test_a_write_of_the_outage_that_redis_refuses_is_dropped(frail: Server, open_store: OpenStore) -> None:
+    store = open_store(settings_for(frail), prefix="homing")
+    frail.kill()
+    await store.set("a", "d1", ttl=60)
+    await store.set("b", "d1", ttl=60)
+    with frail.start().client() as client:
+        client.lpush("homing:pin:a", "not", "a", "pin")
+    await back(store)
+    assert (store.waiting, store.stats.dropped, store.stats.outages) == (0, store.stats.dropped, 1)
+    assert await open_store(settings_for(frail), prefix="homing").get("b") == "d1"
+
+
+async def test_renewals_rest_while_redis_is_away(frail: Server, open_store: OpenStore) -> None:
+    clock = Clock()
+    store = open_store(settings_for(frail), memory=MemoryStore(clock=clock))
+    await store.set("known", "d1", ttl=100)
+    frail.kill()
+    await store.get("unknown")
+    clock.advance(20)
+    assert at_once(store.get("known")) == "d1"
+    assert store.waiting == 0
+    frail.start()
+    await back(store)
+    await store.get("known")
+    await eventually(lambda: store.stats.flushed, "renewal")
+
+
+async def test_a_renewal_that_finds_redis_gone_waits(frail: Server, open_store: OpenStore) -> None:
+    clock = Clock()
+    store = open_store(settings_for(frail), memory=MemoryStore(clock=clock))
+    await store.set("known", "d1", ttl=100)
+    frail.kill()
+    clock.advance(20)
+    assert await store.get("known") == "d1"
+    await eventually(lambda: store.stats.outages, "outage")
+    frail.start()
+    await back(store)
+    assert await open_store(settings_for(frail)).get("known") == "d1"
+
+
+async def test_a_read_only_server_stays_given_up(
+    frail: Server, folder: Path, open_store: OpenStore, log: Callable[[int], list[str]]
+) -> None:
+    """As a master that was failed over: it answers a ping, and refuses what we need."""
+    with frail.client() as client:
+        client.replicaof("127.0.0.1", "1")
+        store = open_store(settings_for(frail))
+        await store.set("resp_1", "d1", ttl=60)
+        asked = client.info("stats")["total_commands_processed"]
+        await eventually(lambda: client.info("stats")["total_commands_processed"] > asked + 20, "probes")
+        assert (store.stats.outages, store.stats.recoveries) == (1, 0)
+        client.replicaof("NO", "ONE")
+    await back(store)
+    assert await open_store(settings_for(frail)).get("resp_1") == "d1"
+    assert len(log(logging.WARNING)) == 1
+
+
+@pytest.mark.parametrize("password", ["hunter2", None])
+async def test_a_password_is_not_told(
+    guarded: Server, password: str | None, open_store: OpenStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "router.stores")
+    store = open_store(RedisSettings.parse(host="127.0.0.1", port=guarded.port, password=password))
+    await store.set("resp_1", "d1", ttl=60)
+    assert await store.get("resp_1") == "d1"
+    await eventually(lambda: any("still away" in record.getMessage() for record in caplog.records), "a probe")
+    assert store.stats.outages == 1
+    assert "hunter2" not in caplog.text
+
+
+def test_a_password_that_a_server_repeats_is_not_told() -> None:
+    settings = RedisSettings.parse("redis+sentinel://:hunter2@h/m?sentinel_password=hunter3")
+    assert settings.redact("unknown command AUTH hunter2 hunter3") == "unknown command AUTH *** ***"
+
+
+async def test_a_failure_from_before_an_outage_does_not_count_as_another(frail: Server) -> None:
+    link = RedisLink(settings_for(frail))
+    await link.run(("PING",))
+    slow = asyncio.create_task(link.run(("BLPOP", "nothing", 0)))
+    frail_client = frail.client()
+    await eventually(lambda: frail_client.info("clients")["blocked_clients"], "a waiting call")
+    frail_client.close()
+    with pytest.raises(OutageError):
+        await link.run(("GET",))
+    await eventually(lambda: link.stats.recoveries, "recovery")
+    with pytest.raises(OutageError):
+        await slow
+    assert (link.stats.errors, link.stats.outages, link.down) == (2, 1, False)
+    await link.aclose()
+
+
+async def test_a_cancelled_call_is_cancelled(frail: Server) -> None:
+    link = RedisLink(settings_for(frail))
+    await link.run(("PING",))
+    slow = asyncio.create_task(link.run(("BLPOP", "nothing", 0)))
+    with frail.client() as client:
+        await eventually(lambda: client.info("clients")["blocked_clients"], "a waiting call")
+    slow.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await slow
+    assert link.stats.errors == 0
+    assert await link.run(("ECHO", "hello")) == "hello"
+    await link.aclose()
+
+
+async def test_a_cluster_node_paused(
+    cluster: Cluster, settings_of: SettingsOf, open_store: OpenStore, log: Callable[[int], list[str]]
+) -> None:
+    store = open_store(settings_of("cluster"))
+    await asyncio.gather(*(store.set(f"k{number}", "d1", ttl=60) for number in range(20)))
+    cluster.servers[1].pause()
+    try:
+        await asyncio.gather(*(use(store, number) for number in range(50)))
+    finally:
+        cluster.servers[1].resume()
+    await back(store)
+    other = open_store(settings_of("cluster"))
+    assert [await other.get(f"new_{number}") for number in range(50)] == ["d1"] * 50
+    assert store.stats.outages == len(log(logging.WARNING)) == 1
+
+
+async def test_sentinels_name_another_master(folder: Path, open_store: OpenStore) -> None:
+    watched = Watched(folder / "failover").start()
+    try:
+        settings = RedisSettings.parse(watched.url)
+        store = open_store(settings)
+        await store.set("before", "d1", ttl=60)
+        with watched.replica.client() as client:
+            until(lambda: client.dbsize() == 1, "replication")
+        watched.master.kill()
+        watched.sentinels[0].pause()
+        await store.set("during", "d2", ttl=60)
+        assert await store.get("before") == "d1"
+        watched.sentinels[0].resume()
+        await back(store)
+        other = open_store(settings)
+        assert [await other.get("before"), await other.get("during")] == ["d1", "d2"]
+    finally:
+        watched.kill()
+
+
+async def test_a_board_without_redis(frail: Server) -> None:
+    link = RedisLink(settings_for(frail))
+    board = RedisCooldownBoard(link)
+    frail.kill()
+    await board.publish("d1", "rate", 60)
+    assert await board.read() is None
+    await board.clear("d1")
+    frail.start()
+    await eventually(lambda: link.stats.recoveries, "recovery")
+    assert await board.read() == {}
+    await board.aclose()
