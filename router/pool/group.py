@@ -176,7 +176,7 @@ class Group:
         heappush(self._alarms, (at, self._alarms_set, member))
         if at < self.next_look:
             self.next_look = at
-        if self.queue:  # who waits must not sleep past this
+        if self.queue.waiting:  # who waits must not sleep past this
             self.queue.stir()
 
 

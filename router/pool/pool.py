@@ -8,7 +8,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import TypeAlias
 
@@ -166,7 +166,7 @@ class Pool:
         if group is not None:
             if member.slot >= 0:
                 group.tiers[member.tier].fell(member)
-                if len(group.queue):  # each place that comes free is somebody's, not only the first of a full one
+                if group.queue.waiting:  # each place that comes free is somebody's, not only the first of a full one
                     group.queue.stir()
             elif member.in_flight == member.cap - 1:
                 group.place(member, now)
@@ -206,7 +206,7 @@ class Pool:
                 return
             group = self._end(lease, now)
             if group is not None:
-                self._news.append(outcome.failed(group, lease, error, now))
+                self._news.extend(outcome.failed(group, lease, error, now))
 
     def cancel(self, lease: Lease) -> None:
         """The call was given up."""
@@ -231,7 +231,7 @@ class Pool:
                 if member.learn_limits():
                     group.limits_changed(member)
                 if blocked:
-                    self._news.append(outcome.blocked(group, member, blocked, now))
+                    self._news.extend(outcome.blocked(group, member, blocked, now))
 
     def drop(self, lease: Lease) -> None:
         """The lease is garbage. May run anywhere, even while this thread holds the lock."""
@@ -339,16 +339,14 @@ class Pool:
                 self._lock.release()
 
     def _tell(self) -> None:
-        while self._news:
-            try:
+        with suppress(IndexError):  # another thread was faster
+            while True:
                 news = self._news.popleft()
-            except IndexError:  # another thread was faster
-                return
-            if news is not None and self.on_trip is not None:
-                try:
-                    self.on_trip(*news)
-                except Exception:
-                    _log.exception("on_trip failed for deployment %s", news[0])
+                if self.on_trip is not None:
+                    try:
+                        self.on_trip(*news)
+                    except Exception:
+                        _log.exception("on_trip failed for deployment %s", news[0])
 
 
 def _refuse_twins(groups: Mapping[str, tuple[Sequence[Deployment], Strategy]]) -> None:
@@ -361,7 +359,3 @@ def _refuse_twins(groups: Mapping[str, tuple[Sequence[Deployment], Strategy]]) -
                     "give each its own model_info.id"
                 )
             seen[deployment.id] = name
-
-
-def _name(error: APIError) -> str:
-    return f"{type(error).__name__} {error.status_code}"

@@ -36,16 +36,14 @@ class Waiter:
 class Queue:
     """Waiters by place, first come first served. All but `wait` under the pool's lock."""
 
-    __slots__ = ("_next_place", "_waiting", "events")
+    __slots__ = ("_next_place", "events", "waiting")
 
     def __init__(self) -> None:
         self.events = 0
         """How often something became usable, or may have."""
         self._next_place = 0
-        self._waiting: list[Waiter] = []
-
-    def __len__(self) -> int:
-        return len(self._waiting)
+        self.waiting: list[Waiter] = []
+        """In order of their places."""
 
     def enter(self, loop: asyncio.AbstractEventLoop, place: int | None) -> Waiter:
         """Stand in line: at the end, or at a place taken earlier."""
@@ -53,13 +51,13 @@ class Queue:
             place = self._next_place
             self._next_place += 1
         waiter = Waiter(loop, place)
-        insort(self._waiting, waiter)
+        insort(self.waiting, waiter)
         return waiter
 
     def leave(self, waiter: Waiter) -> bool:
         """Step out of line; False if the waiter was woken already."""
-        if waiter in self._waiting:
-            self._waiting.remove(waiter)
+        if waiter in self.waiting:
+            self.waiting.remove(waiter)
             return True
         return False
 
@@ -71,16 +69,16 @@ class Queue:
     def wake_next(self, behind: int = -1) -> None:
         """Wake the first in line whose place is behind `behind`."""
         index = 0
-        while index < len(self._waiting):
-            if self._waiting[index].place <= behind:
+        while index < len(self.waiting):
+            if self.waiting[index].place <= behind:
                 index += 1
-            elif self._waiting.pop(index).wake():
+            elif self.waiting.pop(index).wake():
                 return
 
     def stir_all(self) -> None:
         """Everything changed: wake everybody."""
         self.events += 1
-        waiting, self._waiting = self._waiting, []
+        waiting, self.waiting = self.waiting, []
         for waiter in waiting:
             waiter.wake()
 

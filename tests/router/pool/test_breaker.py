@@ -393,6 +393,26 @@ def test_a_probe_that_hangs_makes_way_as_well(pool: Pool, clock: Clock) -> None:
     second.succeed()
 
 
+def test_a_probe_that_is_over_closes_nothing(pool: Pool, clock: Clock) -> None:
+    half_open(pool, clock)
+    probe = on(pool)
+    probe.cancel()
+    probe.first_output()
+    assert health(pool).state == "half-open"
+
+
+def test_nor_does_one_that_something_else_has_overtaken(pool: Pool, clock: Clock) -> None:
+    half_open(pool, clock)
+    probe = on(pool)
+    pool.impose("d0", "breaker", 9)
+    clock.advance(9)
+    second = on(pool)
+    assert second.probe
+    probe.cancel()
+    assert not leased(pool.lease("g", CALL)).probe, "the second one is still on its way"
+    second.cancel()
+
+
 def test_a_better_tier_is_not_left_for_a_probe(clock: Clock) -> None:
     members = [deployment("d0", order=1), deployment("d1", order=2)]
     pool = pool_of(members, clock=clock)
