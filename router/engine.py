@@ -11,7 +11,7 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from checks.base import Failed, Finished, Home, Outcome, PreCallCheck, Preferred, Started
 from providers.base import Provider
@@ -28,72 +28,17 @@ from providers.errors import (
 from providers.faults import malformed
 from providers.types import Call, Deployment, HttpReply, HttpRequest, Verb
 from providers.views import Routed, Routing
-from router.plan import LONGEST_WAIT, Failure, Plan, shortage_error
+from router.plan import Failure, shortage_error
 from router.pool import Lease, Pool, Shortage
+from router.run import DEFAULT_TIMEOUT, Limits, Place, Run
 from router.stream import ResponseStream, count
 from router.tokens import Tokens
 from router.transport.base import OpenReply, Transport
 
 _log = logging.getLogger("router")
 
-DEFAULT_TIMEOUT = 600.0
-"""Seconds for one attempt where nobody set a limit, as in the OpenAI SDK."""
-
 _FOREIGN = -1
 """Marks a shortage that the pool knows nothing of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long things may take, seconds. None: the deployment's setting, else the Router's."""
-
-    timeout: float | None = None
-    """One attempt."""
-    stream_timeout: float | None = None
-    """To the first event of a stream."""
-    idle_timeout: float | None = None
-    """Between two chunks of a stream."""
-    deadline: float | None = None
-    """The whole call: attempts, waits and fallbacks; streamed, until the first output."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a name leads: the call for that group, and who is in it."""
-
-    call: Call
-    deployments: Sequence[Deployment]
-    alone: bool = False
-    """Whether the name is a deployment's own id: no other of its group will do."""
-
-
-class Run:
-    """One call on its way: the plan it follows and what happened so far."""
-
-    __slots__ = ("at_home", "attempts", "began", "call", "error", "limits", "own", "place", "plan", "started", "waited")
-
-    def __init__(self, place: Place, plan: Plan, limits: Limits, now: float) -> None:
-        self.place = place
-        self.call = place.call
-        self.plan = plan
-        self.limits = limits
-        self.began = now
-        self.started = time.time()
-        self.attempts: list[Attempt] = []
-        self.error: APIError | None = None
-        self.at_home = False
-        self.waited = 0.0
-        self.own = True
-        """Whether the attempt's time limit is the deployment's to keep, not the caller's impatience."""
-
-    def left(self, now: float) -> float:
-        """Seconds the call may still take; infinite without a deadline."""
-        deadline = self.limits.deadline
-        return float("inf") if deadline is None else deadline - (now - self.began)
-
-    def patience(self, now: float) -> float:
-        """Seconds the call may still wait for a deployment."""
-        return min(self.left(now), LONGEST_WAIT - self.waited)
 
 
 Resolve = Callable[[str, Call], Place]

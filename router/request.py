@@ -12,8 +12,8 @@ from providers.errors import BadRequestError
 from providers.types import Call, Verb
 from router.config.targets import FallbackMap, RetryPolicy
 from router.config.targets import Target as TargetModel
-from router.engine import Limits
 from router.plan import Policy, Target
+from router.run import Limits
 
 T = TypeVar("T")
 

@@ -21,12 +21,13 @@ from providers.types import Call, Deployment, JsonObject, Verb
 from providers.views import Routed
 from router import wiring
 from router.config import build_deployment, describe, json_schema, load
-from router.engine import Engine, Place, Run
+from router.engine import Engine
 from router.options import RouterOptions
 from router.plan import Plan, Target
 from router.pool import DeploymentHealth, Pool
 from router.registry import Registry
 from router.request import Request, retries
+from router.run import Place, Run
 from router.shared import open_stores
 from router.stream import ResponseStream
 from router.sync import Portal

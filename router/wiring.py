@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from checks.base import PreCallCheck
 from router.config import RouterSettings
-from router.engine import Limits
 from router.plan import Policy
 from router.pool import HealthSettings
 from router.request import retries, targets
+from router.run import Limits
 from strategies.base import Strategy
 from strategies.catalog import build as build_strategy
 

@@ -1,0 +1,67 @@
+"""One call on its way: where it goes, how long it may take, what happened so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from providers.errors import APIError, Attempt
+from providers.types import Call, Deployment
+from router.plan import LONGEST_WAIT, Plan
+
+DEFAULT_TIMEOUT = 600.0
+"""Seconds for one attempt where nobody set a limit, as in the OpenAI SDK."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long things may take, seconds. None: the deployment's setting, else the Router's."""
+
+    timeout: float | None = None
+    """One attempt."""
+    stream_timeout: float | None = None
+    """To the first event of a stream."""
+    idle_timeout: float | None = None
+    """Between two chunks of a stream."""
+    deadline: float | None = None
+    """The whole call: attempts, waits and fallbacks; streamed, until the first output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a name leads: the call for that group, and who is in it."""
+
+    call: Call
+    deployments: Sequence[Deployment]
+    alone: bool = False
+    """Whether the name is a deployment's own id: no other of its group will do."""
+
+
+class Run:
+    """One call on its way: the plan it follows and what happened so far."""
+
+    __slots__ = ("at_home", "attempts", "began", "call", "error", "limits", "own", "place", "plan", "started", "waited")
+
+    def __init__(self, place: Place, plan: Plan, limits: Limits, now: float) -> None:
+        self.place = place
+        self.call = place.call
+        self.plan = plan
+        self.limits = limits
+        self.began = now
+        self.started = time.time()
+        self.attempts: list[Attempt] = []
+        self.error: APIError | None = None
+        self.at_home = False
+        self.waited = 0.0
+        self.own = True
+        """Whether the attempt's time limit is the deployment's to keep, not the caller's impatience."""
+
+    def left(self, now: float) -> float:
+        """Seconds the call may still take; infinite without a deadline."""
+        deadline = self.limits.deadline
+        return float("inf") if deadline is None else deadline - (now - self.began)
+
+    def patience(self, now: float) -> float:
+        """Seconds the call may still wait for a deployment."""
+        return min(self.left(now), LONGEST_WAIT - self.waited)
