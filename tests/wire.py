@@ -62,6 +62,12 @@ class Link:
         with contextlib.suppress(ConnectionError):
             await self._reader.read()
 
+    async def refused(self) -> None:
+        """Write, without reading, until the peer's system says that nobody is there any more."""
+        while not self._writer.is_closing():
+            await self.send(b"x")
+            await asyncio.sleep(0)
+
     async def relay(self, port: int) -> None:
         """Pass everything on to a port of loopback and back, until either side closes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", port)

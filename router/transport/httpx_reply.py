@@ -20,27 +20,18 @@ _BODY_FAULTS = (httpx.HTTPError, httpx.StreamError, OSError)
 class HttpxReply:
     """A reply whose head has arrived. Dropped without `read`, `aclose` or `abort`, it closes its connection."""
 
-    __slots__ = ("_broken", "_ended", "_limit", "_loop", "_open", "_parts", "_response", "_url", "headers", "status")
+    __slots__ = ("_broken", "_ended", "_limit", "_loop", "_parts", "_response", "_url", "headers", "status")
 
-    def __init__(
-        self,
-        response: httpx.Response,
-        loop: asyncio.AbstractEventLoop,
-        still_open: set[httpx.Response],
-        url: str,
-        limit: int,
-    ) -> None:
+    def __init__(self, response: httpx.Response, loop: asyncio.AbstractEventLoop, url: str, limit: int) -> None:
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._parts = cast("AsyncGenerator[bytes, None]", response.aiter_bytes())  # annotated as a mere iterator
         self._loop = loop
-        self._open = still_open  # keeps the response alive, so that we close it before the collector finds it
         self._url = url
         self._limit = limit
         self._ended = False
         self._broken = False
-        still_open.add(response)
 
     async def read(self) -> bytes:
         """See `OpenReply.read`."""
@@ -63,7 +54,6 @@ class HttpxReply:
             raise
         if not part:
             self._ended = True
-            self._open.discard(self._response)
         return part
 
     async def aclose(self) -> None:
@@ -84,7 +74,6 @@ class HttpxReply:
         if self._ended:
             return False
         self._ended = self._broken = True
-        self._open.discard(self._response)
         return True
 
     async def _whole(self) -> bytes:

@@ -40,7 +40,6 @@ class HttpxTransport:
         self._max_body = max_body
         self._url = lru_cache(_URLS)(_address)
         self._loop: weakref.ref[asyncio.AbstractEventLoop] | None = None
-        self._open: set[httpx.Response] = set()
         self._any_loop = isinstance(inner, _STATELESS)
 
     async def send(self, request: HttpRequest, connection: Connection, *, timeout: float) -> OpenReply:
@@ -60,7 +59,7 @@ class HttpxTransport:
             response = _bare(error.response)
         except Exception as error:  # a client's hooks and foreign transports raise what they like
             raise _fault(request, error, timeout) from error
-        return HttpxReply(response, loop, self._open, request.url, self._max_body)
+        return HttpxReply(response, loop, request.url, self._max_body)
 
     async def aclose(self) -> None:
         """Nothing: the client or transport belongs to whoever made it."""

@@ -29,7 +29,7 @@ class LoopSession:
         self.loop = asyncio.get_running_loop()
         self.client = _client()
         self.open: set[aiohttp.ClientResponse] = set()
-        """Keeps every unfinished response alive, so that an abandoned one is closed by us, not by the collector."""
+        """Those not yet ended. aiohttp forgets whoever waits for a body when it closes a session; we must not."""
         self._home = home
         self._guard = self._until_the_end()
         home[self.loop] = self

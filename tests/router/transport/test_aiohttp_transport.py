@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import aiohttp
 import pytest
 import wire
 from wire import CHUNKED, Link, Sender, piece, says, serve
@@ -40,8 +41,40 @@ async def test_the_exact_bytes(direct: Sender) -> None:
 async def test_no_cookie_is_kept(direct: Sender) -> None:
     async with serve(says(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n")) as server:
         for _ in range(2):
-            await (await direct.post(server.url)).read()
+            await (await direct.post(f"http://localhost:{server.port}")).read()
         assert b"ookie" not in server.requests[1]
+
+
+async def test_no_call_waits_for_another(direct: Sender) -> None:
+    asked, everybody = 0, asyncio.Event()
+
+    async def play(link: Link) -> None:
+        nonlocal asked
+        while await link.request():
+            asked += 1
+            if asked == 300:
+                everybody.set()
+            await everybody.wait()
+            await link.send(wire.HELLO)
+
+    async with serve(play) as server:
+        replies = await asyncio.gather(*(direct.post(server.url) for _ in range(300)))
+        assert [await reply.read() for reply in replies] == [b"hello"] * 300
+
+
+async def test_nothing_is_kept_of_a_reply_that_has_ended(direct: Sender) -> None:
+    async with serve() as server:
+        await (await direct.post(server.url)).read()
+        await (await direct.post(server.url)).aclose()
+        (await direct.post(server.url)).abort()
+        await direct.post(server.url)  # dropped
+        reply = await direct.post(server.url)
+        while await reply.chunk():
+            pass
+        del reply
+        await asyncio.sleep(0)
+        gc.collect()
+        assert not [thing for thing in gc.get_objects() if isinstance(thing, aiohttp.ClientResponse)]
 
 
 async def test_a_head_above_the_limits(direct: Sender) -> None:
@@ -94,6 +127,12 @@ class TestTls:
             for connection in (TRUSTING, Connection(verify=False), TRUSTING):
                 await (await direct.get(server.url, connection=connection)).read()
             assert server.accepted == 2
+
+    async def test_equal_settings_do(self, direct: Sender, server_tls: ssl.SSLContext) -> None:
+        async with serve(tls=server_tls) as server:
+            for path in ("/a", "/b"):
+                await (await direct.get(server.url + path, connection=Connection(verify=CERTIFICATE))).read()
+            assert server.accepted == 1
 
     @pytest.mark.parametrize(
         "connection", [Connection(verify="/no/such.pem"), Connection(cert="/no/such.pem"), Connection(cert=CERTIFICATE)]
