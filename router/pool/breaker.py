@@ -21,7 +21,7 @@ _RAMP = 5.0
 """Seconds of slow start after closing."""
 _RAMP_FROM = 0.25
 _PROBATION = 10.0
-"""Seconds after closing in which one failure opens again."""
+"""Seconds after closing in which one failure opens again, unless the others fail as well."""
 _HEALTHY = 60.0
 """Seconds after closing from which on the next opening starts short again."""
 _PATIENCE = 30.0
@@ -90,15 +90,14 @@ class Breaker:
         for count in (tally, share):
             count.calls += tally.unit
             count.fails += tally.unit
-        return self._on_probation(now) or self._due_to_open()
+        return self._due_to_open(now)
 
-    def _on_probation(self, now: float) -> bool:
-        return self.closed_at is not None and now < self.closed_at + _PROBATION
-
-    def _due_to_open(self) -> bool:
+    def _due_to_open(self, now: float) -> bool:
         volume, others = self.tally.others_failing(self.share)
         if volume >= _GUARD_VOLUME and others > _GUARD:
             return self.streak >= max(self.consecutive, 3 + 12 * others)
+        if self.closed_at is not None and now < self.closed_at + _PROBATION:
+            return True
         calls, ratio = self.tally.failing(self.share)
         return self.streak >= self.consecutive or (calls >= _VOLUME and ratio >= _RATIO)
 

@@ -88,7 +88,7 @@ def _tiers(group: Group, wish: Wish, narrowed: list[Member] | None) -> Sequence[
     """The ready ones, in the sets that are to be tried one after the other."""
     if narrowed is None:
         return [ready for ready in group.tiers if ready]
-    return _split([member for member in narrowed if member.slot >= 0], wish.ordered)
+    return _split([member for member in narrowed if member.ready is not None], wish.ordered)
 
 
 def _split(members: list[Member], ordered: bool) -> list[list[Member]]:

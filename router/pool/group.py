@@ -116,13 +116,13 @@ class Group:
         ramp = breaker.ramp(now)
         weight = member.share * ramp
         if usable and breaker.state is State.CLOSED:
-            if member.slot < 0:
+            if member.ready is None:
                 member.weight = weight
                 ready.join(member)
                 self.queue.stir()
             elif weight != member.weight:
                 ready.reweigh(member, weight)
-        elif member.slot >= 0:
+        elif member.ready is not None:
             ready.leave(member)
         wants_probe = breaker.wants_probe(now)
         if usable and wants_probe:
@@ -139,7 +139,7 @@ class Group:
 
     def limits_changed(self, member: Member) -> None:
         """A member's known rate limits are others now."""
-        if member.slot >= 0:
+        if member.ready is not None:
             self.tiers[member.tier].reweigh(member, member.weight)
 
     def opening_time(self, member: Member, now: float) -> float:

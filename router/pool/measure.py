@@ -18,6 +18,11 @@ _SLOWEST = 20.0
 """Slowness relative to the mean is kept within this factor, either way."""
 _TREND = 0.1
 _KEEP = 0.99
+_MOST = 6.0
+"""The greatest γ; the least is 1."""
+_FLATTEST = 0.7 / _MOST - 0.1
+"""The slope that gives it."""
+_SHORTEST = 1e-6
 _PRIOR = 1.0
 _PRIOR_SLOPE = 0.25
 """Before anything is learnt γ is 2."""
@@ -30,21 +35,16 @@ class Pace:
     calls in flight already tell most of it and γ is small; where it doesn't (an elastic API), γ is large.
     """
 
-    __slots__ = ("_covariance", "_variance", "gamma", "known", "total")
+    __slots__ = ("covariance", "gamma", "known", "total", "variance")
 
     def __init__(self) -> None:
         self.total = 0.0
         self.known = 0
         self.gamma = 2.0
-        self._variance = 0.0
-        self._covariance = 0.0
-
-    def learn(self, dx: float, dy: float) -> None:
-        """One reply's deviation from its deployment's means: of log concurrency, and of log time per work."""
-        self._variance = self._variance * _KEEP + dx * dx
-        self._covariance = self._covariance * _KEEP + dx * dy
-        slope = (self._covariance + _PRIOR * _PRIOR_SLOPE) / (self._variance + _PRIOR)
-        self.gamma = min(6.0, max(1.0, 0.7 / (slope + 0.1))) if slope > -0.1 else 6.0
+        self.variance = 0.0
+        """Of the log concurrency around each deployment's own mean; both fade with every reply."""
+        self.covariance = 0.0
+        """Of that with the log time per work."""
 
 
 class Measure:
@@ -67,9 +67,10 @@ class Measure:
 
     def served(self, now: float, took: float, input_tokens: int, output_tokens: int, in_flight: int) -> None:
         """Take in a call that took `took` seconds, sent when `in_flight` calls were there, itself included."""
-        took = max(took, 1e-6)
+        if took < _SHORTEST:
+            took = _SHORTEST
         fresh = took / (output_tokens + _BASE_TOKENS + input_tokens / _PROMPT_TOKENS)
-        self.failing -= _FAILING * self.failing
+        self.failing *= 1 - _FAILING
         self.at = now
         known, latency = self.time_per_work, self.latency
         x, y = log(in_flight), log(fresh)
@@ -80,14 +81,18 @@ class Measure:
             pace.total += fresh
             return
         self.latency = latency + _CALLS * (took - latency)
-        gain = _UP if fresh > known else _PLUNGE if fresh < known / 2 else _DOWN
-        change = gain * (fresh - known)
+        change = (_UP if fresh > known else _PLUNGE if fresh < known / 2 else _DOWN) * (fresh - known)
         self.time_per_work = known + change
         pace.total += change
+        # the slope of the log time per work over the log concurrency, by regression; no calls, this is the hot path
         dx, dy = x - self._company, y - self._log_time
         self._company += _TREND * dx
         self._log_time += _TREND * dy
-        pace.learn(dx, dy)
+        pace.variance = variance = pace.variance * _KEEP + dx * dx
+        pace.covariance = covariance = pace.covariance * _KEEP + dx * dy
+        slope = (covariance + _PRIOR * _PRIOR_SLOPE) / (variance + _PRIOR)
+        gamma = 0.7 / (slope + 0.1) if slope > _FLATTEST else _MOST
+        pace.gamma = gamma if gamma > 1.0 else 1.0
 
     def failed(self, now: float) -> None:
         """Take in a failure."""

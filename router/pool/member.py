@@ -9,6 +9,7 @@ from providers.types import Deployment
 from router.pool.breaker import Breaker
 from router.pool.measure import Measure
 from router.pool.quota import Quota
+from strategies.base import Candidates
 
 _FRESH = 0.25
 """Seconds for which a computed cost is good enough."""
@@ -43,8 +44,8 @@ class Member:
 
     __slots__ = (
         "alarm", "allowance", "breaker", "calls", "cap", "cost", "deployment", "failures", "fresh_until", "group",
-        "id", "in_flight", "kind", "level_slot", "limits", "measure", "rpm", "share", "slot", "tier", "tpm", "weight",
-        "weighted",
+        "id", "in_flight", "kind", "level_slot", "limits", "measure", "ready", "rpm", "share", "slot", "tier", "tpm",
+        "weight", "weighted",
     )  # fmt: skip
 
     def __init__(self, deployment: Deployment, breaker: Breaker, measure: Measure) -> None:
@@ -55,8 +56,10 @@ class Member:
         self.in_flight = 0
         self.calls = 0
         self.failures = 0
-        self.slot = -1
-        """Where it is in its ready set; -1: not in it."""
+        self.ready: Candidates[Member] | None = None
+        """The ready set it is in, if any."""
+        self.slot = 0
+        """Where in that."""
         self.level_slot = -1
         self.kind: Kind = (1.0, None, None)
         """As it counts in its ready set."""

@@ -134,7 +134,8 @@ class Pool:
             if among is None and reserve is None and not avoid and not home.due:
                 for ready in home.tiers:
                     if ready:
-                        taken = self._take(home, ask(home.strategy, call, ready, now), False, now)
+                        picked = ask(home.strategy, call, ready, now)
+                        taken = self._take(home, picked, False, now)
                         break
             if taken is None:
                 wish = Wish(call, among, ordered, avoid, retry, reserve)
@@ -149,7 +150,7 @@ class Pool:
         lease = Lease(self, member, now, probe)
         member.calls += 1
         group.tally.leased += 1
-        if member.slot >= 0:
+        if member.ready is not None:
             group.tiers[member.tier].rose(member)
         if probe:
             member.breaker.probe(now)
@@ -164,7 +165,7 @@ class Pool:
         member.in_flight -= 1
         group = self._groups.get(member.group)
         if group is not None:
-            if member.slot >= 0:
+            if member.ready is not None:
                 group.tiers[member.tier].fell(member)
                 if group.queue.waiting:  # each place that comes free is somebody's, not only the first of a full one
                     group.queue.stir()
@@ -182,7 +183,8 @@ class Pool:
                 return
             member = lease.member
             group = self._end(lease, now)
-            member.allowance.served(lease.started)
+            if member.allowance.streak:
+                member.allowance.served(lease.started)
             member.measure.served(now, now - lease.started, input_tokens, output_tokens, lease.company)
             if member.breaker.succeeded(lease.epoch):
                 outcome.recovered(group, member, now)

@@ -153,4 +153,6 @@ class Quota:
 
     def headroom(self, now: float) -> float:
         """Factor on the deployment's share: 1.0, falling towards 0 when less than a quarter is left."""
+        if self.requests.fraction >= 1 and self.tokens.fraction >= 1:
+            return 1.0
         return max(_FLOOR, min(1.0, self.left(now) / _SCARCE))

@@ -22,8 +22,7 @@ class Ready(Candidates[Member]):
         self._lowest = 0
 
     def __contains__(self, member: object, /) -> bool:
-        slot = member.slot if isinstance(member, Member) else -1
-        return -1 < slot < len(self) and self[slot] is member
+        return isinstance(member, Member) and member.ready is self
 
     def idlest(self) -> list[Member]:
         """Those with the fewest calls in flight."""
@@ -46,6 +45,7 @@ class Ready(Candidates[Member]):
 
     def join(self, member: Member) -> None:
         """Let a member in that is not."""
+        member.ready = self
         member.slot = len(self)
         self.append(member)
         lowest = self._lowest
@@ -60,7 +60,7 @@ class Ready(Candidates[Member]):
         if last is not member:
             self[member.slot] = last
             last.slot = member.slot
-        member.slot = -1
+        member.ready = None
         self._leave_level(member, member.in_flight)
         if not self:
             self._lowest = 0

@@ -493,6 +493,14 @@ def test_for_ten_seconds_one_failure_opens_again(pool: Pool, clock: Clock) -> No
     assert health(pool).state == "closed"
 
 
+def test_unless_the_others_fail_as_well(pool: Pool, clock: Clock) -> None:
+    """In a brownout an opening would only shift the load, onto those that fail just as often."""
+    recover(pool, clock)
+    brownout(pool, 3, 10)
+    fail(pool, 1)
+    assert health(pool).state == "ramping"
+
+
 def test_a_stream_cut_after_it_closed_opens_again(pool: Pool, clock: Clock) -> None:
     half_open(pool, clock)
     probe = on(pool)

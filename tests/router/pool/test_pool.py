@@ -531,14 +531,14 @@ class PoolMachine(RuleBasedStateMachine):
         if isinstance(got, Lease):
             assert got.deployment.id not in avoid
             assert among is None or got.deployment in among
-            assert not (got.probe and got.open and self.pool._members[got.deployment.id].slot >= 0)
+            assert not (got.probe and got.open and self.pool._members[got.deployment.id].ready)
             self.held.append(got)
         else:
             self._is_justified(got, avoid)
 
     def _is_justified(self, shortage: Shortage, avoid: set[str]) -> None:
         health = {each.id: each for each in self.pool.health()}
-        usable = any(each.slot >= 0 for each in self.pool._members.values())
+        usable = any(each.ready is not None for each in self.pool._members.values())
         for name, why in shortage.reasons:
             cap = self.pool._members[name].cap
             reasons = {
@@ -585,7 +585,7 @@ class PoolMachine(RuleBasedStateMachine):
         for each in group.members.values():
             known = health[each.id]
             may = known.state in {"closed", "ramping"} and known.blocked_for == 0 and each.in_flight < each.cap
-            assert (each.slot >= 0) == may, known
+            assert (each.ready is not None) == may, known
             assert each.in_flight <= each.cap
             assert (each in group.tiers[each.tier]) == may
 
