@@ -20,14 +20,15 @@ from providers.errors import (
     APIError,
     APITimeoutError,
     Attempt,
-    BadRequestError,
     CredentialError,
     NoDeploymentError,
     RateLimitError,
+    UnknownModelError,
 )
 from providers.faults import malformed
-from providers.types import Call, Deployment, HttpReply, HttpRequest, Verb
+from providers.types import Call, Deployment, HttpReply, Verb
 from providers.views import Routed, Routing
+from router.outgoing import encode, in_background
 from router.plan import Failure, shortage_error
 from router.pool import Lease, Pool, Shortage
 from router.run import DEFAULT_TIMEOUT, Limits, Place, Run
@@ -68,6 +69,7 @@ class Engine:
         self._rng = rng or random.Random()
         self._sleep = sleep
         self._tokens = Tokens(clock)
+        self._era = 0
         # a check takes part only in what it overrides: what it does not do costs nothing
         self._filters = _overriding(checks, "eligible")
         self._preparers = _overriding(checks, "prepare")
@@ -76,6 +78,7 @@ class Engine:
 
     async def run(self, run: Run) -> Routed | ResponseStream:
         """Serve the call. Raises the error it ended with, which carries every attempt."""
+        run.era = self._era
         while True:
             try:
                 lease = await self._choose(run)
@@ -91,21 +94,38 @@ class Engine:
                 slow = deployment.provider.startswith("azure")
                 self._move(run, Failure(error, deployment.id, run.at_home, deployment.num_retries, lease.probe, slow))
 
+    def end_calls(self) -> None:
+        """Let no call that is on its way now try again: their Router is closing."""
+        self._era += 1
+
     def _move(self, run: Run, failure: Failure) -> None:
         """On to the next plan, or raise what the call ends with."""
         error = run.error = failure.error
         before = run.plan.target
+        left = run.left(self._clock())
         try:
-            if run.left(self._clock()) <= 0:
+            if left <= 0 or run.era != self._era:
                 raise error
             run.plan = run.plan.after(failure)
+            if run.plan.wait >= left:
+                raise error
         except APIError:
             error.attempts = tuple(run.attempts)
             raise
         if run.plan.target is not before:
-            run.place = self._resolve(run.plan.target.group, run.call)
-            run.call = replace(run.place.call, body={**run.call.body, **run.plan.target.overrides})
-            run.error = None
+            self._turn(run, error)
+
+    def _turn(self, run: Run, error: APIError) -> None:
+        """To the group that the plan turned to; past it, if it is not there any more."""
+        target = run.plan.target
+        try:
+            run.place = self._resolve(target.group, run.call)
+        except UnknownModelError as unknown:
+            _log.warning("the fallback group %r is passed over: %s", target.group, unknown)
+            self._move(run, Failure(error))
+            return
+        run.call = replace(run.place.call, body={**run.call.body, **target.overrides})
+        run.error = None
 
     # choosing
 
@@ -120,8 +140,12 @@ class Engine:
         while True:
             got = await self._lease(run, avoid)
             if isinstance(got, Lease):
+                if not plan.sent:
+                    self._pool.budget(group).deposit()
                 return got
-            error = run.error or shortage_error(got.kind, group, got.wait, got.reasons)
+            if got.kind == "empty" and self._find_again(run):
+                continue
+            error = run.error or run.refusal or shortage_error(got.kind, group, got.wait, got.reasons)
             left = run.patience(self._clock())
             jitter = self._rng.random()
             wait = plan.patience(got.kind, got.wait, error, jitter=jitter, left=left, at_home=run.at_home)
@@ -138,9 +162,11 @@ class Engine:
 
     async def _lease(self, run: Run, avoid: frozenset[str]) -> Lease | Shortage:
         """A deployment that the checks allow and the pool has, or why there is none."""
+        run.refusal = None
         try:
             among, ordered = await self._eligible(run)
         except RateLimitError as error:  # a check's limit is waited for as an upstream's would be
+            run.refusal = error
             return Shortage("quota", error.retry_after, ((run.call.group, error.message),), _FOREIGN)
         return self._pool.lease(
             run.call.group,
@@ -151,6 +177,18 @@ class Engine:
             retry=run.plan.retrying,
             reserve=self._reserve(run.call) if self._reservers else None,
         )
+
+    def _find_again(self, run: Run) -> bool:
+        """Look the group up again; whether its deployments are others now, the model list having changed."""
+        if run.place.alone:
+            return False
+        try:
+            place = self._resolve(run.call.group, run.call)
+        except UnknownModelError:
+            return False
+        changed = place.call.group == run.call.group and place.deployments is not run.place.deployments
+        run.place = replace(run.place, deployments=place.deployments)
+        return changed
 
     async def _pause(self, run: Run, seconds: float) -> None:
         run.waited += seconds
@@ -198,10 +236,13 @@ class Engine:
             for check in self._preparers:
                 call = check.prepare(call, deployment)
             provider = VENDORS[deployment.provider].provider
-            token = await self._tokens.fresh(deployment) if deployment.token_source is not None else None
-            limit = self._limit(run, deployment)
-            request = _encode(provider, call, deployment, token)
-            reply = await self._transport.send(request, deployment.connection, timeout=limit)
+            limit = rest = self._limit(run, deployment)
+            token = None
+            if deployment.token_source is not None:
+                token = await self._tokens.fresh(deployment, limit)
+                rest = limit - (self._clock() - sent)
+            request = encode(provider, call, deployment, token)
+            reply = await self._transport.send(request, deployment.connection, timeout=rest)
             lease.observe_headers(reply.headers)
             rest = limit - (self._clock() - sent)
             if call.stream and reply.status == 200 and "json" not in reply.headers.get("content-type", ""):
@@ -212,7 +253,7 @@ class Engine:
                     provider.fault,
                     self._observer(run.call, deployment) if self._observers else None,
                     idle=self._idle(run, deployment),
-                    eager=bool(call.body.get("background")),
+                    eager=call.verb is Verb.GET or in_background(call, deployment),
                     owner=self,
                 )
                 await self._commit(run, stream, reply, rest)
@@ -331,13 +372,6 @@ class Engine:
                     _log.exception("the check %s failed to learn from an attempt", type(check).__name__)
 
         return tell
-
-
-def _encode(provider: Provider, call: Call, deployment: Deployment, token: str | None) -> HttpRequest:
-    try:
-        return provider.encode(call, deployment, token)
-    except TypeError as error:
-        raise BadRequestError(f"the request can't be sent as JSON: {error}") from None
 
 
 def _overriding(checks: Sequence[PreCallCheck], method: str) -> tuple[PreCallCheck, ...]:

@@ -41,7 +41,21 @@ class Place:
 class Run:
     """One call on its way: the plan it follows and what happened so far."""
 
-    __slots__ = ("at_home", "attempts", "began", "call", "error", "limits", "own", "place", "plan", "started", "waited")
+    __slots__ = (
+        "at_home",
+        "attempts",
+        "began",
+        "call",
+        "era",
+        "error",
+        "limits",
+        "own",
+        "place",
+        "plan",
+        "refusal",
+        "started",
+        "waited",
+    )
 
     def __init__(self, place: Place, plan: Plan, limits: Limits, now: float) -> None:
         self.place = place
@@ -51,7 +65,12 @@ class Run:
         self.began = now
         self.started = time.time()
         self.attempts: list[Attempt] = []
+        self.era = 0
+        """Between which two closings of its Router it began."""
         self.error: APIError | None = None
+        """What the last attempt in this group failed with."""
+        self.refusal: APIError | None = None
+        """What a check has just refused with for now."""
         self.at_home = False
         self.waited = 0.0
         self.own = True

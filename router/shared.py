@@ -26,8 +26,7 @@ class Stores:
     link: RedisLink | None = None
 
     async def aclose(self) -> None:
-        """Close connections."""
-        await self.affinity.aclose()
+        """Close connections; a store of the user's own is the user's to close."""
         if self.link is not None:
             await self.link.aclose()
 
@@ -39,7 +38,7 @@ def open_stores(
     memory = MemoryStore(settings.affinity_max_entries, clock)
     redis = settings.redis()
     if redis is None:
-        return Stores(affinity or memory)
+        return Stores(memory if affinity is None else affinity)
     # Imported when needed: redis-py takes a sixth of the time that `import router` takes, and many have no Redis.
     from router.stores.board import RedisCooldownBoard
     from router.stores.feed import CooldownFeed
@@ -58,4 +57,5 @@ def open_stores(
         link.background(board.publish(deployment_id, kind, seconds))
 
     pool.on_trip = publish
-    return Stores(affinity or RedisStore(link, memory, prefix=prefix), CooldownFeed(board, impose, clock), link)
+    store = RedisStore(link, memory, prefix=prefix) if affinity is None else affinity
+    return Stores(store, CooldownFeed(board, impose, clock), link)
