@@ -21,6 +21,7 @@ from providers.views import Event, Response, Routing
 from router.pool import Lease
 from router.received import Received
 from router.transport.base import OpenReply
+from router.watch import Watch
 
 HELD_EVENTS = 64
 """Events held back at most before the stream is committed without output."""
@@ -64,6 +65,7 @@ class ResponseStream:
         "_received",
         "_reply",
         "_routing",
+        "_watch",
     )  # fmt: skip
 
     def __init__(
@@ -94,6 +96,7 @@ class ResponseStream:
         self._ended = False
         self._id: str | None = None
         self._bytes = 0
+        self._watch = Watch()
 
     @property
     def routing(self) -> Routing:
@@ -176,7 +179,7 @@ class ResponseStream:
     async def _read(self, timeout: float) -> None:
         """Take one chunk from the wire, as far as it leads. Cancelled, it ends the stream."""
         try:
-            async with asyncio.timeout(timeout):
+            with self._watch.limit(timeout):
                 chunk = await self._reply.chunk()
             self._bytes += len(chunk)
             await self._take(self._decoder.feed(chunk) if chunk else self._decoder.end())
@@ -229,12 +232,14 @@ class ResponseStream:
         usage = self._received.snapshot.get("usage")
         counts = usage if isinstance(usage, dict) else {}
         self._ended = True
+        self._watch.close()
         self._lease.succeed(input_tokens=count(counts, "input_tokens"), output_tokens=count(counts, "output_tokens"))
         await self._tell(Finished(self.response))
 
     async def _fail(self, error: APIError) -> None:
         """Keep the failure for whoever reads next; before the commit the engine ends lease and connection."""
         self._failure = error
+        self._watch.close()
         if not self._committed:
             return
         deployment = self._lease.deployment
@@ -254,6 +259,7 @@ class ResponseStream:
 
     def _abandon(self) -> None:
         self._ended = True
+        self._watch.close()
         self._lease.cancel()
         self._reply.abort()
 
