@@ -17,6 +17,7 @@ from checks.base import Failed, Finished, Home, Outcome, PreCallCheck, Preferred
 from providers.base import Provider
 from providers.catalog import VENDORS
 from providers.errors import (
+    APIConnectionError,
     APIError,
     APITimeoutError,
     Attempt,
@@ -138,6 +139,8 @@ class Engine:
         group = run.call.group
         place: int | None = None  # in the line of those who wait for the group
         while True:
+            if run.era != self._era:
+                raise run.error or APIConnectionError("the Router was closed while the call waited")
             got = await self._lease(run, avoid)
             if isinstance(got, Lease):
                 if not plan.sent:

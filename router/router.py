@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import threading
 import time
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     import httpx
 
 
+_log = logging.getLogger("router")
+
+
 class Router(Verbs):
     """Balances calls over deployments, keeps conversations at home, moves on from what fails.
 
@@ -73,6 +77,7 @@ class Router(Verbs):
             raw, routing_strategy = {**raw, "routing_strategy": routing_strategy}, None
         deployments, self._settings = load(model_list, raw)
         self._raw = raw
+        self._checks_closed = False
         rng = rng or random.Random()
         self._lock = threading.Lock()
         self._aliases = {name: alias.model for name, alias in self._settings.model_group_alias.items()}
@@ -101,7 +106,7 @@ class Router(Verbs):
         )
         self._portal = Portal()
         weakref.finalize(self, self._portal.stop)
-        self._swap(Registry(deployments, self._aliases))
+        self._swap(Registry(self._completed(deployments), self._aliases))
 
     def __repr__(self) -> str:
         groups = ", ".join(f"{name} x{len(members)}" for name, members in self._registry.groups.items())
@@ -122,7 +127,7 @@ class Router(Verbs):
         """
         deployments, _ = load(model_list, self._raw)
         with self._lock:
-            self._swap(Registry(deployments, self._aliases))
+            self._swap(Registry(self._completed(deployments), self._aliases))
 
     def add_deployment(self, entry: Mapping[str, object]) -> str:
         """Add one deployment and return its id. Raises `ConfigurationError`, also if its id is taken."""
@@ -177,10 +182,22 @@ class Router(Verbs):
 
     async def _close_loop(self) -> None:
         """Close what belongs to the running event loop."""
+        self._engine.end_calls()
+        try:
+            await self._close_checks()
+        finally:
+            await self._transport.aclose()
+            await self._stores.aclose()
+
+    async def _close_checks(self) -> None:
+        if self._checks_closed:
+            return
+        self._checks_closed = True
         for check in self._checks:
-            await check.aclose()
-        await self._transport.aclose()
-        await self._stores.aclose()
+            try:
+                await check.aclose()
+            except Exception:
+                _log.exception("the check %s failed to close", type(check).__name__)
 
     async def __aenter__(self) -> Self:
         return self
@@ -203,6 +220,10 @@ class Router(Verbs):
     async def _create(
         self, verb: Verb, model: str, params: dict[str, Any], *, stream: bool = False
     ) -> Routed | ResponseStream:
+        if not isinstance(model, str) or not model:
+            raise BadRequestError(
+                f"model: must be the name of a group, not {model!r}", param="model", code="missing_required_parameter"
+            )
         request = Request(verb, model, params)
         return await self._serve(request, request.call(stream=stream), model)
 
@@ -210,7 +231,11 @@ class Router(Verbs):
         self, verb: Verb, response_id: str, model: str | None, params: dict[str, Any], *, stream: bool = False
     ) -> Routed | ResponseStream:
         if not isinstance(response_id, str) or not response_id:
-            raise BadRequestError("response_id: must be the id of a response", param="response_id")
+            raise BadRequestError(
+                f"response_id: must be the id of a response, not {response_id!r}",
+                param="response_id",
+                code="missing_required_parameter",
+            )
         name = model or await self._group_of(response_id)
         request = Request(verb, name, params)
         return await self._serve(request, request.call(stream=stream, response_id=response_id), name)
@@ -271,4 +296,15 @@ class Router(Verbs):
         return self._registry.by_id.get(deployment_id)
 
     def _build(self, entry: Mapping[str, object], taken: Mapping[str, object] | None = None) -> Deployment:
-        return build_deployment(entry, self._settings.default_litellm_params, taken=taken or ())
+        built = build_deployment(entry, self._settings.default_litellm_params, taken=taken or ())
+        return self._completed((built,))[0]
+
+    def _completed(self, deployments: Sequence[Deployment]) -> tuple[Deployment, ...]:
+        """With the limit that deployments without one of their own get."""
+        cap = self._settings.default_max_parallel_requests
+        if cap is None:
+            return tuple(deployments)
+        return tuple(
+            replace(each, max_parallel_requests=cap) if each.max_parallel_requests is None else each
+            for each in deployments
+        )

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from providers.errors import RouterError
 from providers.views import Event, Response, Routing
 from router.stream import ResponseStream
 
@@ -32,14 +34,16 @@ class Portal:
         return self._loop is not None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The coroutine's result. Interrupting the caller cancels it."""
-        loop = self._started()
-        if threading.current_thread() is self._thread:
-            work.close()
-            raise RuntimeError("a synchronous call was made from the Router's own event loop; use the async verb")
-        future = asyncio.run_coroutine_threadsafe(work, loop)
+        """The coroutine's result. Interrupting the caller cancels it; `stop` makes it end with `RouterError`."""
+        with self._lock:  # so that what `stop` finds running is all there is
+            if threading.current_thread() is self._thread:
+                work.close()
+                raise RuntimeError("a synchronous call was made from the Router's own event loop; use the async verb")
+            future = asyncio.run_coroutine_threadsafe(work, self._started())
         try:
             return future.result()
+        except CancelledError:
+            raise RouterError("the Router was closed while the call was on its way") from None
         except BaseException:
             future.cancel()
             raise
@@ -55,14 +59,11 @@ class Portal:
             thread.join()
 
     def _started(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=_serve, args=(self._loop,), name="homing-router-sync", daemon=True
-                )
-                self._thread.start()
-            return self._loop
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=_serve, args=(self._loop,), name="homing-router-sync", daemon=True)
+            self._thread.start()
+        return self._loop
 
 
 def _serve(loop: asyncio.AbstractEventLoop) -> None:
