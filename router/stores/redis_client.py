@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from ssl import SSLContext
 from typing import TypeAlias
 
@@ -28,15 +28,13 @@ class RedisClient:
         self, settings: RedisSettings, tls: SSLContext | None, *, timeout: float, max_connections: int
     ) -> None:
         """`timeout`: seconds for one command, connecting included; at most `max_connections` at once (per node)."""
-        self._timeout = timeout
         self._places = asyncio.Semaphore(max_connections)
         self._running = 0
-        self._idle = asyncio.Event()
+        self._retired = False
         self._made = Connections(tls)
         self._topology = open_topology(settings, self._made, timeout, max_connections)
         self._guard = _guard(self._topology, self._made)
-        with contextlib.suppress(StopIteration):  # how the first step of a generator that yields at once ends
-            self._guard.__anext__().__await__().__next__()
+        _step(self._guard.__anext__())
 
     async def run(self, command: Command) -> object:
         """The reply to `command`. Raises whatever redis-py does."""
@@ -55,50 +53,47 @@ class RedisClient:
 
     async def ping(self) -> None:
         """Ask every master. Raises unless each answers."""
-        await self._topology.ping()
+        async with self._place():
+            await self._topology.ping()
 
-    async def aclose(self) -> None:
-        """Close the connections, once nobody uses them or should any more; idempotent.
+    def retire(self) -> None:
+        """Close once nobody uses it: used while it closes, a client of redis-py would open again. Idempotent."""
+        self._retired = True
+        if not self._running:
+            _step(self._guard.aclose())
 
-        A client of redis-py that is used while it closes opens again, and then nobody would close it.
-        """
-        try:
-            if self._running:
-                self._idle.clear()
-                await asyncio.wait_for(self._idle.wait(), self._timeout)
-        except TimeoutError:
-            pass  # whoever is still busy there gets an error
-        finally:  # as well if the loop ends meanwhile, which cancels what runs in the background
-            with contextlib.suppress(RuntimeError):  # another task is closing it already
-                await self._guard.aclose()
+    def abandon(self) -> None:
+        """Drop the connections of a loop that has been closed, from any thread, without a warning."""
+        _end(self._topology, self._made, _drop)
 
     @contextlib.asynccontextmanager
     async def _place(self) -> AsyncGenerator[None, None]:
         self._running += 1
         try:
             async with self._places:
+                await self._topology.prepare()
                 yield
         finally:
             self._running -= 1
-            if not self._running:
-                self._idle.set()
-
-    def abandon(self) -> None:
-        """Drop the connections of a loop that has been closed, from any thread, without a warning."""
-        _end(self._topology, self._made, _drop)
+            if self._retired:
+                self.retire()
 
 
 async def _guard(topology: Topology, made: Connections) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
-        with contextlib.suppress(Exception):  # a server that is away cannot be told goodbye
-            await topology.aclose()
         _end(topology, made, lambda transport: transport.abort())
 
 
+def _step(step: Awaitable[None]) -> None:
+    """Take a step of the guard, which waits for nothing."""
+    with contextlib.suppress(StopIteration):
+        next(step.__await__())
+
+
 def _end(topology: Topology, made: Connections, close: Callable[[asyncio.WriteTransport], None]) -> None:
-    """Close what redis-py left open, and make it forget: its finalisers, and those of writers, would complain."""
+    """Close, and make redis-py forget: its finalisers, and those of asyncio's writers, would complain."""
     topology.disown()
     for connection in made:
         if connection._writer is not None:

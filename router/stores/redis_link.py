@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Final, Protocol, TypeAlias, TypeVar
+from weakref import WeakSet
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -77,6 +78,7 @@ class RedisLink:
         self._circuit = Circuit(self._background, clock, random.Random() if rng is None else rng)
         self._lock = threading.Lock()
         self._clients: dict[asyncio.AbstractEventLoop, RedisClient] = {}
+        self._stale: WeakSet[RedisClient] = WeakSet()  # of before an outage; each is replaced on its own loop
         self._tenants: list[Tenant] = []
         weakref.finalize(self, _abandon_closed, self._clients)
 
@@ -112,7 +114,7 @@ class RedisLink:
             client = self._clients.pop(asyncio.get_running_loop(), None)
             _abandon_closed(self._clients)
         if client is not None:
-            await client.aclose()
+            client.retire()
 
     async def _bounded(self, ask: Callable[[RedisClient], Awaitable[T]]) -> T:
         if self._circuit.down:
@@ -131,10 +133,17 @@ class RedisLink:
         loop = asyncio.get_running_loop()
         with self._lock:
             client = self._clients.get(loop)
-            if client is None:
-                _abandon_closed(self._clients)
-                client = self._clients[loop] = self._open()
+            if client is None or client in self._stale:
+                client = self._open()
+                self._adopt(loop, client)
             return client
+
+    def _adopt(self, loop: asyncio.AbstractEventLoop, client: RedisClient) -> None:
+        _abandon_closed(self._clients)
+        former = self._clients.get(loop)
+        self._clients[loop] = client
+        if former is not None:
+            former.retire()
 
     def _open(self) -> RedisClient:
         return RedisClient(self._settings, self._tls, timeout=self.timeout, max_connections=self._max_connections)
@@ -142,13 +151,12 @@ class RedisLink:
     def _give_up(self, client: RedisClient | None, error: Exception) -> None:
         self.stats.errors += 1
         with self._lock:
-            if self._clients.get(asyncio.get_running_loop()) is not client:
-                return  # a call that began before an outage which is known by now
-            # The clients of other loops close once the last call on each has failed: their guards are collected.
-            _abandon_closed(self._clients)
-            self._clients.clear()
-        if client is not None:
-            self.background(client.aclose())
+            if client is not None:
+                if client in self._stale:
+                    return  # a call that began before an outage which is known by now
+                self._stale.add(client)
+                client.retire()
+            self._stale.update(self._clients.values())
         if self._circuit.trip(weakref.WeakMethod(self._probe)):
             self.stats.outages += 1
             where, why = self._settings.where, self._say(error)
@@ -173,7 +181,7 @@ class RedisLink:
             return False
         finally:
             if client is not None and not adopted:
-                await client.aclose()
+                client.retire()
         return True
 
     def _come_back(self, client: RedisClient) -> bool:
@@ -181,10 +189,10 @@ class RedisLink:
         if lasted is None:
             return False
         with self._lock:
-            adopted = self._clients.setdefault(asyncio.get_running_loop(), client) is client
+            self._adopt(asyncio.get_running_loop(), client)
         self.stats.recoveries += 1
         logger.info("Redis at %s is back after %.1f s", self._settings.where, lasted)
-        return adopted
+        return True
 
     async def _check(self, client: RedisClient) -> None:
         async with asyncio.timeout(max(PROBE_BOUND, self.timeout)):

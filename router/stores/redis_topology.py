@@ -27,12 +27,12 @@ class Topology(Protocol):
     client: Any
     """Redis or RedisCluster; their `execute_command` and `pipeline` agree in fact but not in their hints."""
 
-    async def ping(self) -> None:
-        """Ask every master. Raises unless each answers."""
+    async def prepare(self) -> None:
+        """Find out what must be known before the first command."""
         ...
 
-    async def aclose(self) -> None:
-        """Close what it thinks is open. May raise."""
+    async def ping(self) -> None:
+        """Ask every master. Raises unless each answers."""
         ...
 
     def disown(self) -> None:
@@ -134,11 +134,11 @@ class _Server:
         plain = Connection if settings.path is None else UnixDomainSocketConnection
         self.client.connection_pool.connection_class = made.kind(plain, SSLConnection)
 
+    async def prepare(self) -> None:
+        """Nothing."""
+
     async def ping(self) -> None:
         await self.client.execute_command("PING")  # type: ignore[no-untyped-call]  # redis-py
-
-    async def aclose(self) -> None:
-        await self.client.aclose()
 
     def disown(self) -> None:
         """The pool has no finaliser."""
@@ -172,12 +172,11 @@ class _Watched:
         for each in self._sentinel.sentinels:
             each.connection_pool.connection_class = made.kind(Connection, SSLConnection)
 
+    async def prepare(self) -> None:
+        """Nothing."""
+
     async def ping(self) -> None:
         await self.client.execute_command("PING")  # type: ignore[no-untyped-call]  # redis-py
-
-    async def aclose(self) -> None:
-        await self.client.aclose()
-        await self._sentinel.aclose()
 
     def disown(self) -> None:
         """The pools have no finaliser."""
@@ -191,6 +190,7 @@ class _Cluster:
             startup_nodes=[ClusterNode(host, port) for host, port in settings.nodes],
             ssl=settings.ssl,
             retry=_retries(1),
+            reinitialize_steps=0,  # moved slots are followed one by one; starting over closes connections in use
             **_common(settings, _PATIENCE * timeout, max_connections),
         )
         kind = made.kind(Connection, SSLConnection)
@@ -198,12 +198,13 @@ class _Cluster:
         for node in self.client.nodes_manager.startup_nodes.values():
             node.connection_class = kind
 
-    async def ping(self) -> None:
-        await self.client.ping(target_nodes=RedisCluster.PRIMARIES)
+    async def prepare(self) -> None:
+        # Left to itself, redis-py sends what comes before it has read the topology to nodes at random.
+        await self.client.initialize()
 
-    async def aclose(self) -> None:
-        await self.client.aclose()
-        self.disown()
+    async def ping(self) -> None:
+        await self.prepare()
+        await self.client.ping(target_nodes=RedisCluster.PRIMARIES)
 
     def disown(self) -> None:
         self.client._initialize = True  # which means closed, to redis-py
