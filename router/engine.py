@@ -249,13 +249,15 @@ class Engine:
             lease.observe_headers(reply.headers)
             rest = limit - (self._clock() - sent)
             if call.stream and reply.status == 200 and "json" not in reply.headers.get("content-type", ""):
+                idle, own = self._idle(run, deployment)
                 stream = ResponseStream(
                     reply,
                     lease,
                     provider.events(call, deployment),
                     provider.fault,
                     self._observer(run.call, deployment) if self._observers else None,
-                    idle=self._idle(run, deployment),
+                    idle=idle,
+                    own=own,
                     eager=call.verb is Verb.GET or in_background(call, deployment),
                     owner=self,
                 )
@@ -282,6 +284,8 @@ class Engine:
             run.own = False
             raise APITimeoutError("the call's deadline passed before the first output") from None
         except BaseException:
+            if stream.stall is not None:
+                run.own = stream.stall
             reply.abort()
             raise
 
@@ -313,11 +317,14 @@ class Engine:
         run.own = limit >= usual
         return limit
 
-    def _idle(self, run: Run, deployment: Deployment) -> float:
-        """Seconds between two chunks of a stream."""
-        limits = (run.limits, deployment, self._defaults)
-        chosen = next((each.idle_timeout for each in limits if each.idle_timeout), None)
-        return chosen or run.limits.timeout or deployment.timeout or self._defaults.timeout or DEFAULT_TIMEOUT
+    def _idle(self, run: Run, deployment: Deployment) -> tuple[float, bool]:
+        """Seconds between two chunks of a stream, and whether they are the deployment's to keep."""
+        asked, usual = run.limits.idle_timeout, deployment.idle_timeout or self._defaults.idle_timeout
+        if usual is None:
+            asked = asked or run.limits.timeout
+            usual = deployment.timeout or self._defaults.timeout or DEFAULT_TIMEOUT
+        idle = asked or usual
+        return idle, idle >= usual
 
     # reporting
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Hashable
 from typing import Any
 
 from cachetools import LRUCache
 
+from providers.errors import ConfigurationError
 from providers.views import Response
 from router.router import Router
 from router.stream import ResponseStream
@@ -15,7 +17,21 @@ from router.sync import SyncResponseStream
 MOST = 64
 """Routers kept for reuse, so that connections are; the least recently used is dropped first."""
 
-_PARAMS = ("api_key", "api_base", "base_url", "api_version", "organization", "project", "custom_llm_provider")
+_PARAMS = (
+    "api_key",
+    "api_base",
+    "base_url",
+    "api_version",
+    "azure_ad_token",
+    "azure_ad_token_provider",
+    "organization",
+    "project",
+    "custom_llm_provider",
+    "ssl_verify",
+    "client_cert",
+    "proxy",
+)
+"""Arguments that say where to send, and as whom."""
 _lock = threading.Lock()
 _routers: LRUCache[tuple[object, ...], Router] = LRUCache(MOST)
 
@@ -23,7 +39,10 @@ _routers: LRUCache[tuple[object, ...], Router] = LRUCache(MOST)
 def _router(model: str, params: dict[str, Any]) -> Router:
     """A Router of one deployment, the same one for the same place and key."""
     given = {name: params.pop(name) for name in _PARAMS if name in params}
-    key = (model, *sorted((name, str(value)) for name, value in given.items()))
+    for name, value in given.items():
+        if not isinstance(value, Hashable):
+            raise ConfigurationError(f"{name}: must be a text, not {type(value).__name__}")
+    key = (model, *((name, given.get(name)) for name in _PARAMS))
     with _lock:
         router = _routers.get(key)
         if router is None:
@@ -35,8 +54,8 @@ def _router(model: str, params: dict[str, Any]) -> Router:
 async def aresponses(model: str, input: Any = ..., *, stream: bool = False, **params: Any) -> Response | ResponseStream:
     """Create a response with no Router: `model` is `provider/model`, the key comes from the environment.
 
-    `api_key`, `api_base`, `api_version`, `organization` and `project` may be passed; all else is as of
-    `Router.aresponses`. Retried as a Router retries; connections are kept. Raises `ConfigurationError` if the
+    `api_key`, `api_base`, `api_version`, `organization`, `project` and the other parameters that say where to send
+    and as whom may be passed; all else is as of `Router.aresponses`. Retried as a Router retries; connections are kept. Raises `ConfigurationError` if the
     model's provider is unknown or has no key.
     """
     router = _router(model, params)

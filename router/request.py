@@ -95,7 +95,7 @@ class Request:
         if "max_fallbacks" in options:
             changes["max_fallbacks"] = self._count("max_fallbacks")
         if "disable_fallbacks" in options:
-            changes["disable_fallbacks"] = bool(options["disable_fallbacks"])
+            changes["disable_fallbacks"] = self._switch("disable_fallbacks")
         return replace(policy, **changes)  # type: ignore[arg-type]  # the names are Policy's own
 
     # arguments
@@ -110,6 +110,12 @@ class Request:
         value = self._options[name]
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise self._wrong(name, f"must be a whole number from 0, not {value!r}")
+        return value
+
+    def _switch(self, name: str) -> bool:
+        value = self._options[name]
+        if not isinstance(value, bool):
+            raise self._wrong(name, f"must be True or False, not {value!r}")
         return value
 
     def _mapping(self, name: str) -> dict[str, object]:

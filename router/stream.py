@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from checks.base import Failed, Finished, Outcome, Started
 from providers.base import EventDecoder
-from providers.errors import APIError, APITimeoutError, StreamInterruptedError
+from providers.errors import APIError, APITimeoutError, Attempt, StreamInterruptedError
 from providers.types import JsonObject
 from providers.views import Event, Response, Routing
 from router.pool import Lease
@@ -60,12 +61,14 @@ class ResponseStream:
         "_idle",
         "_lease",
         "_observe",
+        "_own",
         "_owner",
         "_ready",
         "_received",
         "_reply",
         "_routing",
         "_watch",
+        "stall",
     )  # fmt: skip
 
     def __init__(
@@ -77,9 +80,11 @@ class ResponseStream:
         observe: Callable[[Outcome], Awaitable[None]] | None,
         *,
         idle: float,
+        own: bool = True,
         eager: bool = False,
         owner: object = None,
     ) -> None:
+        """`idle`: seconds between two chunks; `own`: whether that is the deployment's to keep, not just this call's."""
         self._owner = owner  # kept alive: a stream may outlive the last reference to its Router
         self._reply = reply
         self._lease = lease
@@ -87,6 +92,9 @@ class ResponseStream:
         self._fault = fault
         self._observe = observe
         self._idle = idle
+        self._own = own
+        self.stall: bool | None = None
+        """Once it has stalled between two chunks: whether the deployment is to blame."""
         self._eager = eager
         self._ready: deque[Event] = deque()
         self._failure: APIError | None = None
@@ -110,6 +118,11 @@ class ResponseStream:
         """The response as the last lifecycle event showed it; final once the stream has ended."""
         snapshot = self._received.snapshot
         return Response(snapshot, self._routing) if snapshot else None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will arrive; what has arrived may still be to be read."""
+        return self._ended
 
     def __aiter__(self) -> Self:
         return self
@@ -172,6 +185,8 @@ class ResponseStream:
     def served_by(self, routing: Routing) -> Self:
         """Tell the stream who serves it. Called once, by the engine."""
         self._routing = routing
+        if self._failure is not None:
+            self._failure.attempts = _ended_with(routing, self._failure)
         return self
 
     # reading
@@ -183,14 +198,16 @@ class ResponseStream:
                 chunk = await self._reply.chunk()
             self._bytes += len(chunk)
             await self._take(self._decoder.feed(chunk) if chunk else self._decoder.end())
-            if not chunk and not self._ended:
+            if not chunk and not self._ended and self._failure is None:
                 await self._fail(StreamInterruptedError("the stream ended before its last event"))
         except TimeoutError:
+            if self._committed or self._ready:
+                self.stall = self._own
             await self._fail(APITimeoutError(f"no event for {timeout:.3g} s"))
         except APIError as error:
             await self._fail(error)
         except BaseException:
-            self._abandon()
+            self.abandon()
             raise
 
     async def _take(self, events: list[Event]) -> None:
@@ -244,20 +261,25 @@ class ResponseStream:
             return
         deployment = self._lease.deployment
         error.deployment_id, error.provider = deployment.id, deployment.provider
-        error.attempts = self._routing.attempts if self._routing else ()
+        if self._routing is not None:
+            error.attempts = _ended_with(self._routing, error)
         error.received = self._received.response()
         self._ended = True
-        self._lease.fail(error)
+        if self.stall is False:
+            self._lease.cancel()
+        else:
+            self._lease.fail(error)
         self._reply.abort()
         await self._tell(Failed(error))
 
     async def _stop(self) -> None:
         """End early: nobody's failure."""
         if not self._ended:
-            self._abandon()
+            self.abandon()
             await self._tell(Finished(None))
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
+        """End it without waiting, and without telling the checks: for a stream whose loop is gone."""
         self._ended = True
         self._watch.close()
         self._lease.cancel()
@@ -279,6 +301,12 @@ class ResponseStream:
             self._reply.abort()
             raise
         await self._reply.aclose()
+
+
+def _ended_with(routing: Routing, error: APIError) -> tuple[Attempt, ...]:
+    """The attempts of a call whose last one served, and then failed."""
+    *before, last = routing.attempts
+    return (*before, replace(last, error=error))
 
 
 def count(usage: JsonObject, name: str) -> int | None:

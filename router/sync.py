@@ -106,6 +106,11 @@ class SyncResponseStream:
         event = self._stream.ready()  # most events arrive in company: no need to cross threads for each
         if event is not None:
             return event
+        if not self._portal.running:
+            if self._stream.ended:
+                raise StopIteration
+            self._stream.abandon()
+            raise RouterError("the Router of this stream was closed")
         event = self._portal.run(_next(self._stream))
         if event is None:
             raise StopIteration
@@ -115,6 +120,8 @@ class SyncResponseStream:
         """End the stream: the upstream connection is closed, the lease is free. Idempotent."""
         if self._portal.running:
             self._portal.run(self._stream.aclose())
+        else:
+            self._stream.abandon()
 
     def __enter__(self) -> Self:
         return self
