@@ -36,6 +36,7 @@ from router.run import DEFAULT_TIMEOUT, Limits, Place, Run
 from router.stream import ResponseStream, count
 from router.tokens import Tokens
 from router.transport.base import OpenReply, Transport
+from router.watch import Watch
 
 _log = logging.getLogger("router")
 
@@ -293,8 +294,9 @@ class Engine:
         self, reply: OpenReply, provider: Provider, call: Call, deployment: Deployment, timeout: float
     ) -> Routed:
         """The answer in a complete reply."""
+        watch = Watch()
         try:
-            async with asyncio.timeout(timeout):
+            with watch.limit(timeout):
                 content = await reply.read()
         except TimeoutError:
             reply.abort()
@@ -302,6 +304,8 @@ class Engine:
         except BaseException:
             reply.abort()
             raise
+        finally:
+            watch.close()
         view = provider.decode(HttpReply(reply.status, reply.headers, content, time.time()), call, deployment)
         if call.stream:
             raise malformed("asked for a stream, got one JSON body", content)

@@ -54,8 +54,8 @@ class Request:
         self._options = {name: params[name] for name in ROUTING & params.keys() if params[name] is not None}
         self.limits = Limits(**{name: self._seconds(name) for name in _LIMITS if name in self._options})
 
-    def call(self, *, stream: bool, response_id: str | None = None) -> Call:
-        """The call, its group still to be found. Of by-id verbs everything but the id is in the query."""
+    def call(self, *, stream: bool, response_id: str | None = None, group: str = "", wildcard: str = "") -> Call:
+        """The call, for `group`. Of by-id verbs everything but the id is in the query."""
         query = self._mapping("extra_query")
         body: dict[str, object] = self.body
         if self.verb.by_id:
@@ -63,12 +63,13 @@ class Request:
             if stream:
                 query["stream"] = True
         if not self._options:
-            return Call("", self.verb, body, self.model, "", stream, response_id, query=query)
+            return Call(group, self.verb, body, self.model, wildcard, stream, response_id, query=query)
         return Call(
-            group="",
+            group=group,
             verb=self.verb,
             body=body,
             model=self.model,
+            wildcard=wildcard,
             stream=stream,
             response_id=response_id,
             headers={name: str(value) for name, value in self._mapping("extra_headers").items()},

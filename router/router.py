@@ -26,7 +26,7 @@ from router.engine import Engine
 from router.options import RouterOptions
 from router.plan import Plan, Target
 from router.pool import DeploymentHealth, Pool
-from router.registry import Registry
+from router.registry import Registry, Resolution
 from router.request import Request, retries
 from router.run import Place, Run
 from router.shared import open_stores
@@ -98,7 +98,7 @@ class Router(Verbs):
             self._pool,
             self._transport,
             self._checks,
-            self._place,
+            self._turn,
             wiring.limits(self._settings),
             clock=clock,
             rng=rng,
@@ -224,8 +224,7 @@ class Router(Verbs):
             raise BadRequestError(
                 f"model: must be the name of a group, not {model!r}", param="model", code="missing_required_parameter"
             )
-        request = Request(verb, model, params)
-        return await self._serve(request, request.call(stream=stream), model)
+        return await self._serve(Request(verb, model, params), stream)
 
     async def _by_id(
         self, verb: Verb, response_id: str, model: str | None, params: dict[str, Any], *, stream: bool = False
@@ -237,35 +236,28 @@ class Router(Verbs):
                 code="missing_required_parameter",
             )
         name = model or await self._group_of(response_id)
-        request = Request(verb, name, params)
-        return await self._serve(request, request.call(stream=stream, response_id=response_id), name)
+        return await self._serve(Request(verb, name, params), stream, response_id)
 
-    async def _serve(self, request: Request, call: Call, model: str) -> Routed | ResponseStream:
-        place = self._place(model, call)
-        group = place.call.group
+    async def _serve(self, request: Request, stream: bool, response_id: str | None = None) -> Routed | ResponseStream:
+        registry = self._registry
+        found = registry.resolve(request.model)
+        group = found.group
+        call = request.call(stream=stream, response_id=response_id, group=group, wildcard=found.wildcard)
+        place = _place(registry, found, call)
         policy = request.policy(self._policies.get(group, self._policy), group)
         limits = request.limits
         if limits.deadline is None and self._deadline is not None:
             limits = replace(limits, deadline=self._deadline)
         if self._stores.feed is not None:
             await self._stores.feed.sync()
-        plan = Plan(policy, Target(group), call.verb)
+        plan = Plan(policy, Target(group), request.verb)
         return await self._engine.run(Run(place, plan, limits, self._clock()))
 
-    def _place(self, name: str, call: Call) -> Place:
-        """Where `name` leads now."""
+    def _turn(self, name: str, call: Call) -> Place:
+        """Where `name` leads now: for a call that turns to another group."""
         registry = self._registry
         found = registry.resolve(name)
-        placed = replace(call, group=found.group, wildcard=found.wildcard)
-        if found.deployment is not None:
-            if "*" in found.deployment.model and not found.wildcard and not call.verb.by_id:
-                raise BadRequestError(
-                    f"the deployment {name!r} serves whatever {found.group!r} matches; ask for a name that it matches",
-                    param="model",
-                    code="invalid_argument",
-                )
-            return Place(placed, (found.deployment,), alone=True)
-        return Place(placed, registry.groups[found.group])
+        return _place(registry, found, replace(call, group=found.group, wildcard=found.wildcard))
 
     async def _group_of(self, response_id: str) -> str:
         """The group to ask about a response, where the caller did not say."""
@@ -308,3 +300,17 @@ class Router(Verbs):
             replace(each, max_parallel_requests=cap) if each.max_parallel_requests is None else each
             for each in deployments
         )
+
+
+def _place(registry: Registry, found: Resolution, call: Call) -> Place:
+    """Who may serve `call`, whose name stands for `found`."""
+    deployment = found.deployment
+    if deployment is None:
+        return Place(call, registry.groups[found.group])
+    if "*" in deployment.model and not found.wildcard and not call.verb.by_id:
+        raise BadRequestError(
+            f"the deployment {deployment.id!r} serves whatever {found.group!r} matches; ask for a name that it matches",
+            param="model",
+            code="invalid_argument",
+        )
+    return Place(call, (deployment,), alone=True)
