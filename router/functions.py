@@ -55,8 +55,8 @@ async def aresponses(model: str, input: Any = ..., *, stream: bool = False, **pa
     """Create a response with no Router: `model` is `provider/model`, the key comes from the environment.
 
     `api_key`, `api_base`, `api_version`, `organization`, `project` and the other parameters that say where to send
-    and as whom may be passed; all else is as of `Router.aresponses`. Retried as a Router retries; connections are kept. Raises `ConfigurationError` if the
-    model's provider is unknown or has no key.
+    and as whom may be passed; all else is as of `Router.aresponses`. Retried as a Router retries; connections are
+    kept. Raises `ConfigurationError` if the model's provider is unknown or has no key.
     """
     router = _router(model, params)
     if input is not ...:

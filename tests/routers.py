@@ -1,0 +1,101 @@
+"""Parts for tests of the Router: Routers over simulated deployments, streams read to their end, what must be left."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import Any, cast
+
+from providers.simulated import Behaviour, SimulatedUpstream
+from providers.views import Event, Response
+from router import ResponseStream, Router
+
+KEY = "sk-secret-0123456789"
+"""The key of every deployment made here."""
+AFFINITY = ("responses_api_deployment_check",)
+
+
+def entry(upstream: SimulatedUpstream | str, group: str = "gpt", **params: Any) -> dict[str, Any]:
+    """One entry of a `model_list`, whose id is the upstream's name. `id=` gives another."""
+    where = upstream if isinstance(upstream, str) else upstream.url
+    name = params.pop("id", None) or (where if isinstance(upstream, str) else upstream.name)
+    return {
+        "model_name": group,
+        "litellm_params": {"model": "openai/gpt-4o", "api_key": KEY, "api_base": where, **params},
+        "model_info": {"id": name},
+    }
+
+
+def group(upstreams: Iterable[SimulatedUpstream], name: str = "gpt", **params: Any) -> list[dict[str, Any]]:
+    """A `model_list` of one group."""
+    return [entry(upstream, name, **params) for upstream in upstreams]
+
+
+@asynccontextmanager
+async def serving(count: int, behaviour: Behaviour | None = None) -> AsyncIterator[list[SimulatedUpstream]]:
+    """Simulated deployments `u0`, `u1`, … in this loop."""
+    async with AsyncExitStack() as stack:
+        made = [SimulatedUpstream(f"u{index}", seed=index) for index in range(count)]
+        for upstream in made:
+            if behaviour is not None:
+                upstream.behaviour = behaviour
+            await stack.enter_async_context(upstream)
+        yield made
+
+
+def misbehave(upstream: SimulatedUpstream, fault: Any = None, **more: Any) -> None:
+    """Change an upstream's fault, and whatever else of its behaviour."""
+    upstream.behaviour = replace(upstream.behaviour, fault=fault, **more)
+
+
+async def read(stream: ResponseStream) -> list[dict[str, Any]]:
+    """The JSON of every event up to the end."""
+    return [event.to_dict() async for event in stream]
+
+
+async def create(router: Router, stream: bool, model: str = "gpt", input: Any = "hi", **params: Any) -> Response:
+    """A response, streamed and read to its end or not."""
+    if not stream:
+        return cast("Response", await router.aresponses(model, input, **params))
+    events = await router.aresponses(model, input, stream=True, **params)
+    async for _ in events:
+        pass
+    assert events.response is not None
+    return events.response
+
+
+def served(response: Response | ResponseStream) -> str:
+    """The id of the deployment that served."""
+    return response.routing.deployment_id
+
+
+def in_flight(router: Router) -> dict[str, int]:
+    """Leases held, by deployment; those without any left out."""
+    return {each.id: each.in_flight for each in router.health() if each.in_flight}
+
+
+async def quiet(upstreams: Iterable[SimulatedUpstream]) -> None:
+    """Wait until no request is in service."""
+    for upstream in upstreams:
+        await upstream.until(lambda upstream=upstream: upstream.active_requests == 0)  # type: ignore[misc]
+
+
+async def closed(router: Router, upstreams: Iterable[SimulatedUpstream]) -> None:
+    """Nothing is in flight; close the Router, and wait until no connection is left."""
+    upstreams = tuple(upstreams)
+    assert in_flight(router) == {}
+    await quiet(upstreams)
+    await router.aclose()
+    for upstream in upstreams:
+        await upstream.until(lambda upstream=upstream: upstream.open_connections == 0)  # type: ignore[misc]
+
+
+def bodies(upstream: SimulatedUpstream) -> list[Any]:
+    """The bodies that have arrived, oldest first."""
+    return [record.body for record in upstream.requests]
+
+
+def text(events: Iterable[Event | Mapping[str, Any]]) -> str:
+    """The output text of a stream's events."""
+    return "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
