@@ -32,28 +32,33 @@ class ResponsesApiDeployment(PreCallCheck):
         self._strangers: WeakSet[Call] = WeakSet()
 
     async def home(self, response_id: str) -> Deployment | None:
-        """The deployment that holds a response; None if that is not known, or the deployment is gone."""
-        owner = await self._store.get(response_id)
-        return self._locate(owner) if owner is not None else None
+        """The deployment that holds a response; None if nobody knows. Raises `HomeLostError` if it is gone."""
+        name = await self._store.get(response_id)
+        if name is None:
+            return None
+        owner = self._locate(name)
+        if owner is None:
+            raise HomeLostError(
+                f"response {response_id!r} is held by deployment {name!r}, which this Router no longer has",
+                deployment_id=name,
+            )
+        return owner
 
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
         """The owner of what the call refers to, then its account's other deployments; all, if nobody knows it."""
         wanted = call.response_id or call.previous_response_id
         if wanted is None:
             return deployments
-        name = await self._store.get(wanted)
-        if name is None:
+        owner = await self.home(wanted)
+        if owner is None:
             self._strangers.add(call)
             return deployments
-        owner = self._locate(name)
-        if owner is None:
-            raise HomeLostError(f"response {wanted!r} is held by deployment {name!r}, which this Router no longer has")
         held = _holders(owner, deployments)
         if not held:
             raise HomeLostError(
-                f"response {wanted!r} is held by deployment {name!r} of group {owner.group!r}; no deployment that "
+                f"response {wanted!r} is held by deployment {owner.id!r} of group {owner.group!r}; no deployment that "
                 f"may serve this call ({call.group!r}) shares its account",
-                deployment_id=name,
+                deployment_id=owner.id,
             )
         return held
 
