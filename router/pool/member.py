@@ -110,7 +110,6 @@ class Member:
         self.limits.add(self.rpm, self.tpm, -1)
         self.limits.add(rpm, tpm)
         self.rpm, self.tpm = rpm, tpm
-        self.fresh_until = -inf
         return not self.weighted
 
     def load(self, now: float) -> float:

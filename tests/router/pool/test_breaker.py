@@ -300,6 +300,9 @@ def test_of_two_deadlines_the_later_counts(pool: Pool, clock: Clock) -> None:
     assert health(pool).open_for == 60
     pool.impose("d0", "breaker", 5)
     assert health(pool).open_for == 60
+    pool.impose("d0", "breaker", 90)
+    on(pool).fail(AuthenticationError("x"))
+    assert health(pool).open_for == 90
 
 
 # half-open

@@ -128,6 +128,14 @@ def test_errors_do_not_look_fast(clock: Clock) -> None:
     assert hole.load(clock.now) > 2 * good.load(clock.now)
 
 
+def test_a_failure_counts_at_once(clock: Clock) -> None:
+    pool = pool_of(deployments(2), clock=clock, strategy="latency")
+    member = pool._members["d0"]
+    before = member.load(clock.now)
+    leased(pool.lease("g", CALL, among=[member.deployment])).fail(InternalServerError("x"))
+    assert member.load(clock.now) == pytest.approx(2.6 * before)
+
+
 def test_company_is_counted_when_the_call_is_sent(clock: Clock) -> None:
     pool = pool_of(deployments(1), clock=clock)
     assert [leased(pool.lease("g", CALL)).company, leased(pool.lease("g", CALL)).company] == [1, 1]
