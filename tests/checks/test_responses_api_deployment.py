@@ -179,7 +179,8 @@ async def test_nothing_else_is_forgotten(check: ResponsesApiDeployment, store: N
 async def test_where_a_response_lives(check: ResponsesApiDeployment, store: Notebook) -> None:
     store.kept |= {"resp_1": "east", "resp_2": "gone"}
     assert await check.home("resp_1") is EAST
-    assert await check.home("resp_2") is None
+    with pytest.raises(HomeLostError, match="'gone'"):
+        await check.home("resp_2")
     assert await check.home("resp_3") is None
 
 
