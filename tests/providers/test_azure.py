@@ -76,5 +76,13 @@ def test_a_key_and_a_token_are_told_in_different_headers() -> None:
     assert (by_token.get("api-key"), by_token.get("authorization")) == (None, "Bearer t")
 
 
+def test_a_token_makes_a_key_needless() -> None:
+    deployment = Deployment(
+        "east", "gpt", "azure", "gpt-4", api_base=HOST, api_key=SecretStr("k"), token_source=lambda: "unused"
+    )
+    headers = Azure("azure").encode(Call("gpt"), deployment, "t").headers
+    assert (headers.get("api-key"), headers.get("authorization")) == (None, "Bearer t")
+
+
 def test_the_model_is_the_name_of_the_deployment() -> None:
     assert request(HOST).content == b'{"model":"gpt-4"}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import pytest
 from hypothesis import given
@@ -81,6 +82,15 @@ def test_what_the_server_asks_for(headers: dict[str, str], expected: float | Non
 def test_a_date_says_nothing_when_nobody_knows_the_time() -> None:
     assert asked_wait({"retry-after": NOON}, 0.0) is None
     assert asked_wait({"retry-after": NOON, "date": "Tue, 01 Sep 2026 11:59:00 GMT"}, 0.0) == 60.0
+
+
+def test_a_date_without_a_zone_is_in_gmt_wherever_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        assert asked_wait({"retry-after": "Tue, 01 Sep 2026 12:00:00"}, NOW) == 1.0
+        assert asked_wait({"retry-after": "Tue, 01 Sep 2026 12:00:00 -0000"}, NOW) == 1.0
+    time.tzset()
 
 
 @pytest.mark.parametrize(

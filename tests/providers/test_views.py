@@ -210,6 +210,15 @@ def test_output_text_never_fails(output: Any) -> None:
         ([{"type": "message"}, {"type": "message", "content": None}, {"type": "message", "content": "hi"}], ""),
         ([{"type": "message", "content": [None, "x", {"type": "output_text"}]}], ""),
         ([{"type": "message", "content": [{"type": "output_text", "text": None}]}], ""),
+        (
+            [
+                {
+                    "type": "message",
+                    "content": [{"type": "output_text", "text": 7}, {"type": "output_text", "text": ["x"]}],
+                }
+            ],
+            "",
+        ),
         ([{"type": "message", "content": [{"type": "refusal", "refusal": "no", "text": "no"}]}], ""),
         (
             [
