@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 import threading
 from dataclasses import replace
 from typing import Any
@@ -270,16 +269,24 @@ def test_threads_share_a_minute(check: RateLimit) -> None:
         admitted.extend([asked for asked in mine if check.reserve(asked, east, 0.0) == 0.0])
 
     threads = [threading.Thread(target=work, args=(mine,)) for mine in calls]
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(30)
-    finally:
-        sys.setswitchinterval(interval)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
     assert len(admitted) == 500
+
+
+def test_nobody_else_looks_between_the_look_and_the_claim(clock: Clock) -> None:
+    locked: list[bool] = []
+
+    def watch() -> float:
+        locked.append(check._lock.locked())
+        return clock.now
+
+    check = RateLimit(clock=watch)
+    check.reserve(call(), deployment(rpm=1), 0.0)
+    assert locked == [True]
+    assert not check._lock.locked()
 
 
 class MinutesAgainstModel(RuleBasedStateMachine):
