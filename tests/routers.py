@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any, cast
@@ -33,15 +34,24 @@ def group(upstreams: Iterable[SimulatedUpstream], name: str = "gpt", **params: A
 
 
 @asynccontextmanager
-async def serving(count: int, behaviour: Behaviour | None = None) -> AsyncIterator[list[SimulatedUpstream]]:
+async def serving(
+    count: int,
+    behaviour: Behaviour = Behaviour(),  # noqa: B008 - a frozen value
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> AsyncIterator[list[SimulatedUpstream]]:
     """Simulated deployments `u0`, `u1`, … in this loop."""
     async with AsyncExitStack() as stack:
-        made = [SimulatedUpstream(f"u{index}", seed=index) for index in range(count)]
+        made = [
+            SimulatedUpstream(f"u{index}", seed=index, behaviour=behaviour, sleep=sleep) for index in range(count)
+        ]
         for upstream in made:
-            if behaviour is not None:
-                upstream.behaviour = behaviour
             await stack.enter_async_context(upstream)
         yield made
+
+
+async def tick(seconds: float) -> None:
+    """A sleep that takes one turn of the event loop."""
+    await asyncio.sleep(0)
 
 
 def misbehave(upstream: SimulatedUpstream, fault: Any = None, **more: Any) -> None:
