@@ -1,10 +1,10 @@
 """What a Router weighs: `python benchmarks/footprint.py` (half a minute; --help for more).
 
 Import: `import router`; with its default transport, which the first Router imports; and libraries it stands on; each
-in fresh interpreters, with what resident memory grew by. Building: a Router of 1, 10, 100 and 1,000 deployments; time, the objects it holds
-(tracemalloc, in a run of its own, for tracing slows building down), resident memory. First calls: those of a fresh
-process, over loopback, so that what is put off until the first call shows. `litellm` is compared if this interpreter
-has it, or with `--python litellm=PATH`, once only, for it is slow.
+in fresh interpreters, with what resident memory grew by. Building: a Router of 1, 10, 100 and 1,000 deployments;
+time, the objects it holds (tracemalloc, in a run of its own, for tracing slows building down), resident memory. First
+calls: those of a fresh process, over loopback, so that what is put off until the first call shows. `litellm` is
+compared if this interpreter has it, or with `--python litellm=PATH`, once only, for it is slow.
 
 Times are CPU time, medians over fresh processes; they scale with the machine's speed, and ratios hold. At the end
 stand the project's promises; the exit status is 1 if one is broken.
