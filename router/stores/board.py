@@ -77,9 +77,8 @@ class RedisCooldownBoard:
             found = await self._link.run(("EVAL", _READ, 1, self._key))
         except OutageError:
             return None
-        if not isinstance(found, list):
-            return None
-        entries = zip(found[::3], found[1::3], found[2::3], strict=True)
+        flat = found if isinstance(found, list) else []
+        entries = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
         return {str(deployment): (str(kind), int(left) / 1000) for deployment, kind, left in entries}
 
     async def clear(self, deployment_id: str) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Sequence
 from ssl import SSLContext
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from router.stores.redis_topology import Connections, Topology, open_topology
 from router.stores.redis_url import RedisSettings
@@ -33,7 +33,8 @@ class RedisClient:
         self._retired = False
         self._made = Connections(tls)
         self._topology = open_topology(settings, self._made, timeout, max_connections)
-        self._guard = _guard(self._topology, self._made)
+        self._loop = asyncio.get_running_loop()
+        self._guard = _guard(self._topology, self._made, self._loop)
         _step(self._guard.__anext__())
 
     async def run(self, command: Command) -> object:
@@ -64,7 +65,7 @@ class RedisClient:
 
     def abandon(self) -> None:
         """Drop the connections of a loop that has been closed, from any thread, without a warning."""
-        _end(self._topology, self._made, _drop)
+        _end(self._topology, self._made, self._loop)
 
     @contextlib.asynccontextmanager
     async def _place(self) -> AsyncGenerator[None, None]:
@@ -79,11 +80,11 @@ class RedisClient:
                 self.retire()
 
 
-async def _guard(topology: Topology, made: Connections) -> AsyncGenerator[None, None]:
+async def _guard(topology: Topology, made: Connections, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None, None]:
     try:
         yield
     finally:
-        _end(topology, made, lambda transport: transport.abort())
+        _end(topology, made, loop)
 
 
 def _step(step: Awaitable[None]) -> None:
@@ -92,21 +93,20 @@ def _step(step: Awaitable[None]) -> None:
         next(step.__await__())
 
 
-def _end(topology: Topology, made: Connections, close: Callable[[asyncio.WriteTransport], None]) -> None:
+def _end(topology: Topology, made: Connections, loop: asyncio.AbstractEventLoop) -> None:
     """Close, and make redis-py forget: its finalisers, and those of asyncio's writers, would complain."""
     topology.disown()
     for connection in made:
         if connection._writer is not None:
-            close(connection._writer.transport)
+            _close(connection._writer.transport, loop)
             connection._writer = connection._reader = None
 
 
-def _drop(transport: asyncio.WriteTransport) -> None:
-    """Close the socket under `transport`. The public ways go through the loop, which refuses: it is closed."""
+def _close(transport: asyncio.WriteTransport, loop: asyncio.AbstractEventLoop) -> None:
+    """Close at once; TLS would wait for the other side. A closed loop refuses the last step of it: taken here."""
     with contextlib.suppress(RuntimeError):
         transport.abort()
-    inner = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None) or transport
-    connection_lost = getattr(inner, "_call_connection_lost", None)
-    if connection_lost is not None:
-        with contextlib.suppress(Exception):  # a future of the closed loop may have had a waiter
-            connection_lost(None)
+    if loop.is_closed():
+        inner: Any = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None) or transport
+        with contextlib.suppress(Exception):  # a future of the closed loop may have had a waiter, or it was taken
+            inner._call_connection_lost(None)

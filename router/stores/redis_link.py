@@ -143,6 +143,7 @@ class RedisLink:
         former = self._clients.get(loop)
         self._clients[loop] = client
         if former is not None:
+            self._stale.add(former)
             former.retire()
 
     def _open(self) -> RedisClient:

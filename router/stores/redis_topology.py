@@ -17,6 +17,9 @@ from redis.backoff import NoBackoff
 
 from router.stores.redis_url import RedisSettings
 
+_LOCAL = {"localhost": "127.0.0.1"}
+"""As redis-py resolves it, but that it would do so in the constructor, and block."""
+
 _PATIENCE = 1.5
 """A cluster client that times out by itself closes connections that others are using; so its caller is to be first."""
 
@@ -32,7 +35,7 @@ class Topology(Protocol):
         ...
 
     async def ping(self) -> None:
-        """Ask every master. Raises unless each answers."""
+        """Ask every master, after `prepare`. Raises unless each answers."""
         ...
 
     def disown(self) -> None:
@@ -187,7 +190,7 @@ class _Cluster:
 
     def __init__(self, settings: RedisSettings, made: Connections, timeout: float, max_connections: int) -> None:
         self.client = RedisCluster(
-            startup_nodes=[ClusterNode(host, port) for host, port in settings.nodes],
+            startup_nodes=[ClusterNode(_LOCAL.get(host, host), port) for host, port in settings.nodes],
             ssl=settings.ssl,
             retry=_retries(1),
             reinitialize_steps=0,  # moved slots are followed one by one; starting over closes connections in use
@@ -203,7 +206,6 @@ class _Cluster:
         await self.client.initialize()
 
     async def ping(self) -> None:
-        await self.prepare()
         await self.client.ping(target_nodes=RedisCluster.PRIMARIES)
 
     def disown(self) -> None:

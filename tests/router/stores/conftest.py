@@ -15,6 +15,8 @@ from router.stores.redis_link import RedisLink
 from router.stores.redis_url import RedisSettings
 
 USER, PASSWORD = "router", "hunter2 @/?#"
+PATIENCE = 20.0
+"""Bound of operations that are to succeed: a slow machine is no outage."""
 _numbers = count()
 
 
@@ -101,10 +103,15 @@ async def open_store(prefix: str) -> AsyncIterator[Callable[..., RedisStore]]:
     stores: list[RedisStore] = []
 
     def make(
-        settings: RedisSettings, *, memory: MemoryStore | None = None, prefix: str = prefix, max_waiting: int = 10_000
+        settings: RedisSettings,
+        *,
+        memory: MemoryStore | None = None,
+        prefix: str = prefix,
+        max_waiting: int = 10_000,
+        timeout: float = PATIENCE,
     ) -> RedisStore:
-        memory = MemoryStore() if memory is None else memory
-        stores.append(RedisStore(RedisLink(settings), memory, prefix=prefix, max_waiting=max_waiting))
+        link, memory = RedisLink(settings, timeout=timeout), MemoryStore() if memory is None else memory
+        stores.append(RedisStore(link, memory, prefix=prefix, max_waiting=max_waiting))
         return stores[-1]
 
     yield make

@@ -37,8 +37,9 @@ def settings_for(server: Server) -> RedisSettings:
     return RedisSettings.parse(f"redis://127.0.0.1:{server.port}")
 
 
-def store_on(settings: RedisSettings, prefix: str) -> RedisStore:
-    return RedisStore(RedisLink(settings), MemoryStore(max_entries=1), prefix=prefix)
+def store_on(settings: RedisSettings, prefix: str, timeout: float = 20) -> RedisStore:
+    """By default with a bound that no slow machine reaches; with room for one pin, so that Redis has to answer."""
+    return RedisStore(RedisLink(settings, timeout=timeout), MemoryStore(max_entries=1), prefix=prefix)
 
 
 async def use(store: RedisStore, name: str, count: int = 20) -> None:
@@ -147,7 +148,7 @@ def test_the_next_loop_goes_on_probing(frail: Server, prefix: str, orderly: bool
 
 async def test_after_probes_were_cancelled_somebody_goes_on(frail: Server, prefix: str) -> None:
     """As by a program that cancels every task there is."""
-    store = store_on(settings_for(frail), prefix)
+    store = store_on(settings_for(frail), prefix, timeout=0.5)
     frail.pause()
     try:
         await store.set("a", "d1", ttl=60)
@@ -165,7 +166,7 @@ async def test_after_probes_were_cancelled_somebody_goes_on(frail: Server, prefi
 
 
 async def test_closing_while_redis_is_away_ends_the_probes(frail: Server, prefix: str) -> None:
-    store = store_on(settings_for(frail), prefix)
+    store = store_on(settings_for(frail), prefix, timeout=0.5)
     frail.pause()
     try:
         await store.set("a", "d1", ttl=60)
@@ -236,12 +237,12 @@ async def test_tls_reads_the_authorities_once(tls: TlsFront, settings_of: Settin
 
 
 async def test_a_stranger_s_certificate_is_refused(tls: TlsFront, caplog: pytest.LogCaptureFixture) -> None:
-    link = RedisLink(RedisSettings.parse(f"rediss://127.0.0.1:{tls.port}"))
+    link = RedisLink(RedisSettings.parse(f"rediss://127.0.0.1:{tls.port}"), timeout=20)
     store = RedisStore(link, MemoryStore())
     with caplog.at_level(logging.WARNING, "router.stores"):
         await store.set("a", "d1", ttl=60)
     assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
     await store.aclose()
-    trusting = RedisLink(RedisSettings.parse(f"rediss://127.0.0.1:{tls.port}?ssl_cert_reqs=none"))
+    trusting = RedisLink(RedisSettings.parse(f"rediss://127.0.0.1:{tls.port}?ssl_cert_reqs=none"), timeout=20)
     assert await trusting.run(("ECHO", "hello")) == "hello"
     await trusting.aclose()

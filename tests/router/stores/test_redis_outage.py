@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+import weakref
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from fakes import Clock
+from redis.exceptions import BusyLoadingError
 from redis_servers import Cluster, Server, Watched, eventually, until
 
 from router.stores.board import RedisCooldownBoard
 from router.stores.memory import MemoryStore
 from router.stores.redis import RedisStore
-from router.stores.redis_link import OutageError, RedisLink
+from router.stores.redis_client import Command, RedisClient
+from router.stores.redis_link import OutageError, RedisLink, _send_all
 from router.stores.redis_url import RedisSettings
 
 T = TypeVar("T")
+SHORT = 0.5
+"""Bound of operations that are to run into it."""
 OpenStore = Callable[..., RedisStore]
 SettingsOf = Callable[[str], RedisSettings]
 
@@ -86,7 +91,7 @@ async def test_killed_and_started_again(frail: Server, open_store: OpenStore, lo
 
 
 async def test_paused_and_resumed(frail: Server, open_store: OpenStore, log: Callable[[int], list[str]]) -> None:
-    store = open_store(settings_for(frail))
+    store = open_store(settings_for(frail), timeout=SHORT)
     await store.set("known", "d1", ttl=60)
     await store.set("gone_0", "d1", ttl=60)
     frail.pause()
@@ -147,7 +152,7 @@ async def deaf() -> AsyncIterator[Deaf]:
 async def test_a_server_that_never_answers(
     deaf: Deaf, form: str, open_store: OpenStore, log: Callable[[int], list[str]]
 ) -> None:
-    store = open_store(RedisSettings.parse(form.format(f"127.0.0.1:{deaf.port}")))
+    store = open_store(RedisSettings.parse(form.format(f"127.0.0.1:{deaf.port}")), timeout=SHORT)
     await asyncio.gather(*(use(store, number) for number in range(100)))
     connections = deaf.connections
     for number in range(100):
@@ -171,7 +176,7 @@ async def test_what_waits_is_bounded(frail: Server, open_store: OpenStore) -> No
 
 
 async def test_a_pin_of_the_outage_does_not_displace_a_newer_one(frail: Server, open_store: OpenStore) -> None:
-    store, other = open_store(settings_for(frail)), open_store(settings_for(frail))
+    store, other = open_store(settings_for(frail), timeout=SHORT), open_store(settings_for(frail))
     frail.pause()
     try:
         await store.set("resp_1", "d1", ttl=60)
@@ -260,23 +265,91 @@ def test_a_password_that_a_server_repeats_is_not_told() -> None:
 
 
 async def test_a_failure_from_before_an_outage_does_not_count_as_another(frail: Server) -> None:
-    link = RedisLink(settings_for(frail))
+    link = RedisLink(settings_for(frail), timeout=20)
     await link.run(("PING",))
     slow = asyncio.create_task(link.run(("BLPOP", "nothing", 0)))
-    frail_client = frail.client()
-    await eventually(lambda: frail_client.info("clients")["blocked_clients"], "a waiting call")
-    frail_client.close()
-    with pytest.raises(OutageError):
-        await link.run(("GET",))
-    await eventually(lambda: link.stats.recoveries, "recovery")
+    with frail.client() as client:
+        await eventually(lambda: client.info("clients")["blocked_clients"], "a waiting call")
+        with pytest.raises(OutageError):
+            await link.run(("GET",))
+        await eventually(lambda: link.stats.recoveries, "recovery")
+        client.client_kill_filter(_type="normal")
     with pytest.raises(OutageError):
         await slow
     assert (link.stats.errors, link.stats.outages, link.down) == (2, 1, False)
     await link.aclose()
 
 
+async def test_a_failure_beside_one_that_is_known_is_no_news(frail: Server, log: Callable[[int], list[str]]) -> None:
+    """As when two threads find out together."""
+    link = RedisLink(settings_for(frail), timeout=20)
+    slow = asyncio.create_task(link.run(("BLPOP", "nothing", 0)))
+    with frail.client() as client:
+        await eventually(lambda: client.info("clients")["blocked_clients"], "a waiting call")
+        link._circuit.trip(weakref.WeakMethod(link._probe))
+        client.client_kill_filter(_type="normal")
+    with pytest.raises(OutageError):
+        await slow
+    assert (link.stats.outages, log(logging.WARNING)) == (0, [])
+    await eventually(lambda: not link.down, "recovery")
+    await link.aclose()
+
+
+async def test_a_second_probe_that_succeeds_is_no_news(frail: Server, log: Callable[[int], list[str]]) -> None:
+    link = RedisLink(settings_for(frail), timeout=20)
+    await link.run(("PING",))
+    assert await link._probe()
+    assert (link.stats.recoveries, log(logging.INFO)) == (0, [])
+    await link.aclose()
+
+
+async def test_a_write_that_fails_when_redis_is_back_is_sent_again(
+    frail: Server, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that began before the outage and took longer."""
+    store = open_store(settings_for(frail))
+
+    async def late(command: Command) -> object:
+        raise OutageError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._link, "run", late)
+        await store.set("resp_1", "d1", ttl=60)
+    await eventually(lambda: store.stats.flushed, "the write")
+    assert await open_store(settings_for(frail)).get("resp_1") == "d1"
+
+
+async def test_a_client_that_cannot_be_made(
+    frail: Server, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_store(settings_for(frail))
+
+    def fail() -> RedisClient:
+        raise OSError("no more files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._link, "_open", fail)
+        await store.set("resp_1", "d1", ttl=60)
+        assert await store.get("resp_1") == "d1"
+        assert await store._link._probe() is False
+    assert store.stats.outages == 1
+    await back(store)
+
+
+async def test_a_server_that_is_loading_fails_a_batch() -> None:
+    class Loading(RedisClient):
+        def __init__(self) -> None:
+            """Connects to nothing."""
+
+        async def run_all(self, commands: Sequence[Command]) -> list[object]:
+            return ["OK", BusyLoadingError("loading")]
+
+    with pytest.raises(BusyLoadingError):
+        await _send_all(Loading(), [("PING",), ("PING",)])
+
+
 async def test_a_cancelled_call_is_cancelled(frail: Server) -> None:
-    link = RedisLink(settings_for(frail))
+    link = RedisLink(settings_for(frail), timeout=20)
     await link.run(("PING",))
     slow = asyncio.create_task(link.run(("BLPOP", "nothing", 0)))
     with frail.client() as client:
@@ -292,7 +365,7 @@ async def test_a_cancelled_call_is_cancelled(frail: Server) -> None:
 async def test_a_cluster_node_paused(
     cluster: Cluster, settings_of: SettingsOf, open_store: OpenStore, log: Callable[[int], list[str]]
 ) -> None:
-    store = open_store(settings_of("cluster"))
+    store = open_store(settings_of("cluster"), timeout=SHORT)
     await asyncio.gather(*(store.set(f"k{number}", "d1", ttl=60) for number in range(20)))
     cluster.servers[1].pause()
     try:
@@ -309,7 +382,7 @@ async def test_sentinels_name_another_master(folder: Path, open_store: OpenStore
     watched = Watched(folder / "failover").start()
     try:
         settings = RedisSettings.parse(watched.url)
-        store = open_store(settings)
+        store = open_store(settings, timeout=SHORT)
         await store.set("before", "d1", ttl=60)
         with watched.replica.client() as client:
             until(lambda: client.dbsize() == 1, "replication")
@@ -326,7 +399,7 @@ async def test_sentinels_name_another_master(folder: Path, open_store: OpenStore
 
 
 async def test_a_board_without_redis(frail: Server) -> None:
-    link = RedisLink(settings_for(frail))
+    link = RedisLink(settings_for(frail), timeout=20)
     board = RedisCooldownBoard(link)
     frail.kill()
     await board.publish("d1", "rate", 60)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -163,3 +165,30 @@ def test_an_error_never_repeats_a_password(url: str) -> None:
 def test_fields_that_clash_or_lack(parse: Callable[[], RedisSettings], field: str) -> None:
     with pytest.raises(ConfigurationError, match=field):
         parse()
+
+
+def test_tls_settings_make_a_context(tmp_path: Path) -> None:
+    assert RedisSettings.parse("redis://h").tls() is None
+    context = RedisSettings.parse("rediss://h").tls()
+    assert context is not None
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    context = RedisSettings.parse("rediss://h?ssl_cert_reqs=none").tls()
+    assert context is not None
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_NONE, False)
+    context = RedisSettings.parse("rediss://h?ssl_check_hostname=false").tls()
+    assert context is not None
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, False)
+
+
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile"])
+def test_tls_files_that_cannot_be_used_are_named(option: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"absent\.pem"):
+        RedisSettings.parse(f"rediss://h?{option}={tmp_path / 'absent.pem'}").tls()
+    (tmp_path / "bad.pem").write_text("hello")
+    with pytest.raises(ConfigurationError, match=r"bad\.pem"):
+        RedisSettings.parse(f"rediss://h?{option}={tmp_path / 'bad.pem'}").tls()
+
+
+@pytest.mark.parametrize(("url", "where"), [("unix:///run/s", "/run/s"), ("redis+cluster://:p@a,b:1", "a:6379,b:1")])
+def test_an_address_for_messages(url: str, where: str) -> None:
+    assert RedisSettings.parse(url).where == where

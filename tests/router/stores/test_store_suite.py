@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 from fakes import Clock
-from redis_servers import eventually
+from redis_servers import Cluster, eventually
 
 from checks.base import AffinityStore
 from router.stores.memory import MemoryStore
@@ -88,7 +88,7 @@ async def pair(
     request: pytest.FixtureRequest, settings_of: SettingsOf, open_store: OpenStore, prefix: str
 ) -> AsyncIterator[Pair]:
     settings = settings_of(request.param)
-    raw, clock = RedisLink(settings), Clock()
+    raw, clock = RedisLink(settings, timeout=20), Clock()
     one, other, third = (
         open_store(settings, memory=MemoryStore(clock=clock)),
         open_store(settings),
@@ -180,3 +180,9 @@ async def test_what_another_program_wrote_is_not_a_pin(pair: Pair) -> None:
     assert await pair.one.get("resp_1") is None
     await pair.one.set("resp_1", "d1", ttl=60)
     assert await pair.other.get("resp_1") == "d1"
+
+
+async def test_localhost_is_a_node_of_a_cluster(cluster: Cluster, open_store: OpenStore) -> None:
+    store = open_store(RedisSettings.parse(f"redis+cluster://localhost:{cluster.servers[0].port}"))
+    await store.set("resp_1", "d1", ttl=60)
+    assert (await store.get("resp_1"), store.stats.errors) == ("d1", 0)
