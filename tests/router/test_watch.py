@@ -80,9 +80,10 @@ def test_an_early_timer_is_set_anew_for_the_wait_that_is_on(loop: _Loop) -> None
 
     async def main() -> None:
         task = loop.create_task(wait())
-        await _let(loop, 1.0)
+        await _let(loop, 0.0)
         await _let(loop, 1.0)
         await _let(loop, 2.5)
+        assert [timer.when() for timer in loop.timers] == [2.0, 3.0]
         assert not task.done()
         await _let(loop, 3.1)
         with pytest.raises(TimeoutError):
