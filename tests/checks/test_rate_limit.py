@@ -280,13 +280,13 @@ def test_nobody_else_looks_between_the_look_and_the_claim(clock: Clock) -> None:
     locked: list[bool] = []
 
     def watch() -> float:
-        locked.append(check._lock.locked())
+        locked.append(limit._lock.locked())
         return clock.now
 
-    check = RateLimit(clock=watch)
-    check.reserve(call(), deployment(rpm=1), 0.0)
+    limit = RateLimit(clock=watch)
+    limit.reserve(call(), deployment(rpm=1), 0.0)
     assert locked == [True]
-    assert not check._lock.locked()
+    assert not limit._lock.locked()
 
 
 class MinutesAgainstModel(RuleBasedStateMachine):
