@@ -175,6 +175,16 @@ async def test_a_renewal_learns_that_a_pin_has_moved(pair: Pair) -> None:
     assert await pair.one.get("resp_1") == "d2"
 
 
+async def test_a_deletion_overtakes_a_renewal(pair: Pair) -> None:
+    await pair.one.set("resp_1", "d1", ttl=60)
+    pair.clock.advance(7)
+    await pair.one.get("resp_1")
+    assert pair.one.waiting == 1
+    await pair.one.delete("resp_1")
+    assert (pair.one.waiting, pair.one.stats.flushed) == (0, 0)
+    assert await pair.other.get("resp_1") is None
+
+
 async def test_what_another_program_wrote_is_not_a_pin(pair: Pair) -> None:
     await pair.ask("SET", "resp_1", "hello")
     assert await pair.one.get("resp_1") is None
