@@ -197,6 +197,16 @@ class Watched:
                 until(partial(self._complete, client), "sentinels")
         return self
 
+    def await_failover(self) -> None:
+        """Wait until every sentinel names the replica as the master."""
+        for sentinel in self.sentinels:
+            with sentinel.client() as client:
+                until(partial(self._failed_over, client), "failover")
+
+    def _failed_over(self, client: Redis) -> bool:
+        state: Any = client.sentinel_master(self.MASTER)
+        return bool(state["port"] == self.replica.port and not state["is_sdown"])
+
     def _complete(self, client: Redis) -> bool:
         state: Any = client.sentinel_master(self.MASTER)
         return bool(state["num-other-sentinels"] == 2 and state["num-slaves"] == 1)

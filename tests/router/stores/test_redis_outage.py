@@ -392,6 +392,7 @@ async def test_sentinels_name_another_master(folder: Path, open_store: OpenStore
         assert await store.get("before") == "d1"
         watched.sentinels[0].resume()
         await back(store)
+        watched.await_failover()  # they find out one after the other
         other = open_store(settings)
         assert [await other.get("before"), await other.get("during")] == ["d1", "d2"]
     finally:
