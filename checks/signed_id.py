@@ -1,0 +1,177 @@
+"""Ids that say where home is: an upstream id wrapped with the tag of its owner, and signed. No store is needed.
+
+    resp_hr1-<55 characters of URL-safe base64>          64 in all for an id of OpenAI's
+              form 1 · owner 5 · signature 10 · id ≤ 25  bytes
+
+`hr1-` tells the scheme's first version from what upstreams send: `h`, `r` and `-` stand in no hexadecimal id. *Form*
+says how the id is packed. *Owner* is a digest of the deployment's id. *Signature* is keyed BLAKE2b (RFC 7693) over
+all else, and over the scope: nobody without the key can make an id, change one, or use one of another scope.
+"""
+
+from __future__ import annotations
+
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import NamedTuple, cast
+
+from pydantic import SecretStr
+
+from checks.packing import pack, unpack
+from providers.errors import BadRequestError, ConfigurationError
+from providers.types import Deployment
+
+LONGEST = 64
+"""Characters of the longest id that OpenAI accepts as `previous_response_id`."""
+SHORTEST_KEY = 16
+"""Characters."""
+_HEAD = "resp_hr1-"
+_OWNER = 5
+_SIGNATURE = 10
+_FIXED = 1 + _OWNER + _SIGNATURE
+_ROOM = (LONGEST - len(_HEAD)) * 3 // 4 - _FIXED
+"""Bytes for the id itself."""
+
+
+class SignedIdError(BadRequestError):
+    """An id has the shape of those this Router gives out, but wasn't given out by it, or not to this scope."""
+
+
+class Signed(NamedTuple):
+    """What a signed id says."""
+
+    upstream_id: str
+    owner_tag: str
+
+
+class SignedIds:
+    """Wraps upstream ids and unwraps them.
+
+    `key` signs, and must be the same in every process of a fleet; a text of at least 16 characters. Ids signed with
+    `previous_key` are still taken: to rotate, give every process the new key as `previous_key`, then swap the two,
+    and drop the old one when its ids have expired. Raises `ConfigurationError` for a key that is too short.
+    """
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, key: SecretStr, *, previous_key: SecretStr | None = None) -> None:
+        keys = [_derived(key, "key")]
+        if previous_key is not None:
+            keys.append(_derived(previous_key, "previous_key"))
+        self._keys = tuple(keys)
+
+    def wrap(self, upstream_id: str, deployment_id: str, *, scope: str = "") -> str:
+        """The id to give to the caller: always the same one for the same arguments and key.
+
+        An id that this already wrapped is returned as it is. So is one that doesn't fit (`fits`): the call has been
+        served, and losing its answer would be worse than an id that the Router must find the owner of by asking.
+        `scope` names a tenant: the id is refused in any other.
+        """
+        packed = pack(upstream_id)
+        if packed is None or len(packed[1]) > _ROOM or _looks_ours(upstream_id):
+            return upstream_id
+        form, payload = packed
+        told = bytes((form,)) + _digest(deployment_id)
+        body = told + _signature(self._keys[0], told + payload, scope) + payload
+        return _HEAD + urlsafe_b64encode(body).rstrip(b"=").decode()
+
+    def unwrap(self, id: str, *, scope: str = "") -> Signed | None:
+        """The upstream id and its owner's tag; None for an id that isn't of this kind, which is an upstream's own.
+
+        Raises `SignedIdError` for an id that looks like one of ours (but for one character of its head, at most) and
+        isn't signed with either key for this scope.
+        """
+        if not _looks_ours(id):
+            return None
+        body = _decoded(id)
+        if body is None:
+            raise SignedIdError(_REFUSAL.format(id[:LONGEST]), code="invalid_response_id")
+        told, signature, payload = body[: 1 + _OWNER], body[1 + _OWNER : _FIXED], body[_FIXED:]
+        genuine = [hmac.compare_digest(signature, _signature(key, told + payload, scope)) for key in self._keys]
+        if not any(genuine):
+            raise SignedIdError(_REFUSAL.format(id[:LONGEST]), code="invalid_response_id")
+        return Signed(unpack(told[0], payload), told[1:].hex())
+
+
+def fits(upstream_id: str) -> bool:
+    """Whether an upstream id can be wrapped.
+
+    With or without `resp_` before it: hexadecimal digits (up to 50), a UUID, up to 33 of `A-Za-z0-9_-`, or any text of
+    up to 25 bytes. Not one that looks wrapped: of a Router behind this one, say.
+    """
+    packed = pack(upstream_id)
+    return packed is not None and len(packed[1]) <= _ROOM and not _looks_ours(upstream_id)
+
+
+def owner_tag(deployment: Deployment) -> str:
+    """The tag that stands for a deployment: 40 bits of a digest of its id, in hex. No key has a part in it."""
+    known = deployment.memo.get("owner_tag")
+    if known is None:
+        known = deployment.memo["owner_tag"] = _digest(deployment.id).hex()
+    return cast("str", known)
+
+
+def owner(tag: str, deployments: Iterable[Deployment]) -> Deployment | None:
+    """The first of `deployments` that `tag` stands for; None if it is gone."""
+    return next((each for each in deployments if owner_tag(each) == tag), None)
+
+
+def refuse_collisions(deployments: Iterable[Deployment]) -> None:
+    """Raise `ConfigurationError` if one tag stands for two of `deployments`. Among 1,000: one in two million Routers.
+
+    To be called whenever a Router's deployments change, before ids are signed for them.
+    """
+    seen: dict[str, str] = {}
+    for each in deployments:
+        first = seen.setdefault(owner_tag(each), each.id)
+        if first != each.id:
+            raise ConfigurationError(
+                f"deployments {first!r} and {each.id!r}: signed ids can't tell them apart; give one of them another "
+                f"model_info.id"
+            )
+
+
+_REFUSAL = (
+    "{!r} is no id that this Router gave out to you: it was changed, or signed with a key that this Router doesn't "
+    "have; pass a response's id exactly as it was returned"
+)
+
+
+def _looks_ours(id: str) -> bool:
+    """Whether the head is ours, or ours with one character changed."""
+    if id.startswith(_HEAD):
+        return True
+    head = id[: len(_HEAD)]
+    return len(head) == len(_HEAD) and sum(a != b for a, b in zip(head, _HEAD, strict=True)) == 1
+
+
+def _decoded(id: str) -> bytes | None:
+    """The bytes in an id; None if it isn't written exactly as `wrap` would."""
+    if not id.startswith(_HEAD) or len(id) > LONGEST:
+        return None
+    text = id[len(_HEAD) :]
+    try:
+        body = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except ValueError:
+        return None
+    # the decoder passes over foreign characters and spare bits
+    exact = len(body) >= _FIXED and urlsafe_b64encode(body).rstrip(b"=") == text.encode()
+    return body if exact else None
+
+
+def _digest(deployment_id: str) -> bytes:
+    text = deployment_id.encode("utf-8", "surrogatepass")
+    return blake2b(text, digest_size=_OWNER, person=b"homing owner").digest()
+
+
+def _derived(key: SecretStr, name: str) -> bytes:
+    text = key.get_secret_value()
+    if len(text) < SHORTEST_KEY:
+        raise ConfigurationError(f"{name}: must have at least {SHORTEST_KEY} characters; use a random one")
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32, person=b"homing key").digest()
+
+
+def _signature(key: bytes, told: bytes, scope: str) -> bytes:
+    where = blake2b(scope.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return blake2b(where + told, key=key, digest_size=_SIGNATURE, person=b"homing id 1").digest()
