@@ -34,7 +34,7 @@ from providers.views import (
 VIEWS = [value for value in vars(views).values() if inspect.isclass(value) and issubclass(value, View)]
 every_kind = pytest.mark.parametrize("cls", [View, Response, Event], ids=lambda cls: cls.__name__)
 ROUTING = Routing("east", "gpt", "openai", (), 0, 1.0, None, 0.5)
-OWN = {name for name in dir(Response({})) if not name.startswith("_")}
+OWN = set(dir(Response({})))
 
 
 def unwrapped(value: Any) -> Any:
