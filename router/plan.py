@@ -91,6 +91,8 @@ class Policy:
     content_policy_fallbacks: Mapping[str, tuple[Target, ...]] = field(default_factory=dict)
     max_fallbacks: int = 5
     disable_fallbacks: bool = False
+    wait_when_down: bool = True
+    """Whether a deployment whose breaker is open is waited for, if there is no other."""
     insistent: bool = False
     """Whether `num_retries` was given with the call: then it wins over everything."""
 
@@ -213,6 +215,8 @@ class Plan:
             needed = max(jitter * self.ceiling(), self.pause, self.policy.retry_after)
             return needed if needed <= (min(left, _IMPATIENT) if elsewhere else left) else None
         if elsewhere:
+            return None
+        if kind == "breaker" and not self.policy.wait_when_down:
             return None
         if kind == "capacity":
             return left if left > 0 else None

@@ -45,6 +45,7 @@ def policy(settings: RouterSettings) -> Policy:
         context_window_fallbacks={g: targets(models) for g, models in settings.context_window_fallbacks.items()},
         content_policy_fallbacks={g: targets(models) for g, models in settings.content_policy_fallbacks.items()},
         max_fallbacks=settings.max_fallbacks,
+        wait_when_down=settings.on_all_down != "fail",
     )
 
 
