@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, Self, TypeAlias
 
 from providers.errors import APIError
-from providers.types import Call, Deployment
+from providers.types import Affinity, Call, Deployment, HomePolicy, JsonObject
 from providers.views import View
 
 
@@ -17,6 +17,13 @@ class Started:
     """A response exists and has this id. Observed before the caller can know the id."""
 
     response_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Appeared:
+    """An event of a stream announced or finished an output item. Observed before it is handed out."""
+
+    event: View
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,7 @@ class Failed:
     error: APIError
 
 
-Outcome: TypeAlias = Started | Finished | Failed
+Outcome: TypeAlias = Started | Appeared | Finished | Failed
 
 
 class Preferred(tuple[Deployment, ...]):
@@ -43,10 +50,30 @@ class Preferred(tuple[Deployment, ...]):
     __slots__ = ()
 
 
-class Home(Preferred):
-    """The deployments that hold what the call refers to. The call never leaves them."""
+class Leaning(tuple[Deployment, ...]):
+    """What a check returns when it would rather have these, but all others may serve too if these are busy."""
 
     __slots__ = ()
+
+
+class Home(tuple[Deployment, ...]):
+    """The deployments that hold what the call refers to: it is balanced over them, and never leaves them."""
+
+    affinity: Affinity | None
+    """How they were found."""
+    policy: HomePolicy
+    """What follows if none of them can serve."""
+
+    def __new__(
+        cls,
+        deployments: Iterable[Deployment],
+        affinity: Affinity | None = None,
+        policy: HomePolicy = HomePolicy(),  # noqa: B008 - frozen
+    ) -> Self:
+        home = super().__new__(cls, deployments)
+        home.affinity = affinity
+        home.policy = policy
+        return home
 
 
 class PreCallCheck(ABC):  # noqa: B024 - every method has a default: a check overrides those it needs
@@ -67,6 +94,17 @@ class PreCallCheck(ABC):  # noqa: B024 - every method has a default: a check ove
     def prepare(self, call: Call, deployment: Deployment) -> Call:
         """`call` as it should be sent to `deployment`; default: as it is."""
         return call
+
+    def present(self, call: Call, deployment: Deployment, json: JsonObject) -> JsonObject:
+        """`json`, a reply's or an event's, as the caller shall see it; default: as it arrived. Change a copy."""
+        return json
+
+    async def rescue(self, call: Call, error: APIError) -> Call | None:
+        """A call that does without the home of `call`, which ended there with `error`; None: let it end so.
+
+        Asked when nothing more can be tried at home. May raise what the call is to end with instead.
+        """
+        return None
 
     def reserve(self, call: Call, deployment: Deployment, now: float) -> float:
         """Claim room on `deployment`, in the step that picks it; seconds to wait if there is none, else 0.

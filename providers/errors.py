@@ -226,9 +226,15 @@ class NoDeploymentError(DeploymentError):
 
 
 class HomeLostError(DeploymentError):
-    """The deployment that holds the response can't serve the call, and no other holds it too."""
+    """The deployment that holds the conversation can't serve the call, and no other holds it too."""
 
     status = 503
+    owner: str | None = None
+    """Id of the deployment that holds it."""
+    reason: str | None = None
+    """Why it can't serve."""
+    since: float | None = None
+    """Unix time since when that is known, seconds."""
 
 
 class TransportError(APIError):

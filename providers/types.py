@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import SecretStr
 
@@ -107,6 +107,30 @@ class Deployment:
     """What a provider derives from the rest once (URLs, headers); freed with the deployment."""
 
 
+@dataclass(frozen=True, slots=True)
+class HomePolicy:
+    """What to do when the deployment that holds a conversation, and all that share its state, can't serve."""
+
+    on_lost: Literal["fail", "wait", "replay"] = "wait"
+    """Fail at once; wait for it; or send the remembered conversation to another deployment."""
+    wait: float = 10.0
+    """Seconds to wait at most, for `wait`."""
+    lossy: bool = False
+    """Whether a replay may leave out what can't move, and report it, rather than fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Affinity:
+    """How a call found the home of its conversation."""
+
+    mode: Literal["home", "domain", "discovered", "replayed"]
+    """The owner itself; another deployment that shares its state; an owner nobody remembered; another home."""
+    home: str
+    """Id of the deployment that was the owner."""
+    dropped: tuple[str, ...] = ()
+    """What a replay left out: what it was, and where it stood."""
+
+
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Call:
     """One client call as the rooms below the Router see it. `dataclasses.replace` makes another."""
@@ -128,6 +152,12 @@ class Call:
     extra_body: Mapping[str, object] = field(default_factory=dict, repr=False)
     metadata: Mapping[str, object] = field(default_factory=dict)
     """For checks, strategies and callbacks; never sent upstream."""
+    home: HomePolicy | None = None
+    """What to do when its home is lost; None: what its group, or the Router, does."""
+    scope: str | None = field(default=None, repr=False)
+    """The tenant it belongs to: only calls of the same scope know what it makes."""
+    affinity: Affinity | None = None
+    """Set when the call was moved from its home."""
 
     @property
     def previous_response_id(self) -> str | None:

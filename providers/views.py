@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 
 from providers import jsonio
 from providers.errors import Attempt
-from providers.types import Json
+from providers.types import Affinity, Json
 
 
 class View:
@@ -123,6 +123,8 @@ class Routing:
     """Seconds to the first output of a stream; None if not streamed."""
     duration: float
     """Seconds to the reply (streams: to the first output)."""
+    affinity: Affinity | None = None
+    """How the call found its conversation's home; None if it continued nothing that is remembered."""
 
 
 class Content(View):

@@ -13,39 +13,31 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from checks.base import Failed, Finished, Home, Outcome, PreCallCheck, Preferred, Started
+from checks.base import Failed, Finished, Outcome, PreCallCheck, Started
 from providers.base import Provider
 from providers.catalog import VENDORS
 from providers.errors import (
-    APIConnectionError,
     APIError,
     APITimeoutError,
     Attempt,
     CredentialError,
-    NoDeploymentError,
-    RateLimitError,
+    HomeLostError,
     UnknownModelError,
 )
 from providers.faults import malformed
-from providers.types import Call, Deployment, HttpReply, Verb
+from providers.types import Affinity, Call, Deployment, HttpReply, JsonObject, Verb
 from providers.views import Routed, Routing
+from router.chooser import Chooser, Resolve
 from router.outgoing import encode, in_background
-from router.plan import Failure, shortage_error
-from router.pool import Lease, Pool, Shortage
-from router.run import DEFAULT_TIMEOUT, Limits, Place, Run
+from router.plan import Failure, Plan
+from router.pool import Lease, Pool
+from router.run import DEFAULT_TIMEOUT, Limits, Run, overriding
 from router.stream import ResponseStream, count
 from router.tokens import Tokens
 from router.transport.base import OpenReply, Transport
 from router.watch import Watch
 
 _log = logging.getLogger("router")
-
-_FOREIGN = -1
-"""Marks a shortage that the pool knows nothing of."""
-
-
-Resolve = Callable[[str, Call], Place]
-"""Finds the group a name stands for, and makes the call for it. Raises `UnknownModelError`."""
 
 
 class Engine:
@@ -63,172 +55,81 @@ class Engine:
         rng: random.Random | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self._pool = pool
+        self._chooser = Chooser(pool, checks, resolve, clock=clock, rng=rng, sleep=sleep)
         self._transport = transport
         self._resolve = resolve
         self._defaults = defaults
         self._clock = clock
-        self._rng = rng or random.Random()
-        self._sleep = sleep
         self._tokens = Tokens(clock)
-        self._era = 0
-        # a check takes part only in what it overrides: what it does not do costs nothing
-        self._filters = _overriding(checks, "eligible")
-        self._preparers = _overriding(checks, "prepare")
-        self._reservers = _overriding(checks, "reserve")
-        self._observers = _overriding(checks, "observe")
+        self._preparers = overriding(checks, "prepare")
+        self._presenters = overriding(checks, "present")
+        self._rescuers = overriding(checks, "rescue")
+        self._observers = overriding(checks, "observe")
 
     async def run(self, run: Run) -> Routed | ResponseStream:
         """Serve the call. Raises the error it ended with, which carries every attempt."""
-        run.era = self._era
+        run.era = self._chooser.era
         while True:
             try:
-                lease = await self._choose(run)
+                lease = await self._chooser.choose(run)
             except APIError as error:
-                self._move(run, Failure(error, at_home=run.at_home))
+                await self._move(run, Failure(error, at_home=run.home is not None))
                 continue
             sent = self._clock()
             try:
                 return await self._attempt(run, lease, sent)
             except APIError as error:
                 await self._report(run, lease, error, sent)
-                deployment = lease.deployment
+                deployment, home = lease.deployment, run.home is not None
                 slow = deployment.provider.startswith("azure")
-                self._move(run, Failure(error, deployment.id, run.at_home, deployment.num_retries, lease.probe, slow))
+                await self._move(run, Failure(error, deployment.id, home, deployment.num_retries, lease.probe, slow))
 
     def end_calls(self) -> None:
         """Let no call that is on its way now try again: their Router is closing."""
-        self._era += 1
+        self._chooser.era += 1
 
-    def _move(self, run: Run, failure: Failure) -> None:
+    async def _move(self, run: Run, failure: Failure) -> None:
         """On to the next plan, or raise what the call ends with."""
         error = run.error = failure.error
         before = run.plan.target
         left = run.left(self._clock())
         try:
-            if left <= 0 or run.era != self._era:
+            if left <= 0 or run.era != self._chooser.era:
                 raise error
-            run.plan = run.plan.after(failure)
-            if run.plan.wait >= left:
-                raise error
-        except APIError:
-            error.attempts = tuple(run.attempts)
+            try:
+                run.plan = run.plan.after(failure)
+                if run.plan.wait >= left:
+                    raise error
+            except APIError as last:
+                await self._rescue(run, last)
+        except APIError as last:
+            last.attempts = tuple(run.attempts)
             raise
         if run.plan.target is not before:
-            self._turn(run, error)
+            await self._turn(run, error)
 
-    def _turn(self, run: Run, error: APIError) -> None:
+    async def _rescue(self, run: Run, error: APIError) -> None:
+        """Begin anew with a call that does without its home, if a check has one; else raise what the call ends with."""
+        if run.home is not None or isinstance(error, HomeLostError):
+            for check in self._rescuers:
+                call = await check.rescue(run.call, error)
+                if call is not None:
+                    run.call, run.home, run.error = call, None, None
+                    run.plan = Plan(run.plan.policy, run.plan.target, call.verb)
+                    return
+        raise error
+
+    async def _turn(self, run: Run, error: APIError) -> None:
         """To the group that the plan turned to; past it, if it is not there any more."""
         target = run.plan.target
         try:
             run.place = self._resolve(target.group, run.call)
         except UnknownModelError as unknown:
             _log.warning("the fallback group %r is passed over: %s", target.group, unknown)
-            self._move(run, Failure(error))
+            await self._move(run, Failure(error))
             return
         run.call = replace(run.place.call, body={**run.call.body, **target.overrides})
         run.error = None
-
-    # choosing
-
-    async def _choose(self, run: Run) -> Lease:
-        """A lease on the deployment to try now, waited for if need be."""
-        plan = run.plan
-        if plan.wait:
-            await self._pause(run, plan.wait)
-        avoid = plan.tried
-        group = run.call.group
-        place: int | None = None  # in the line of those who wait for the group
-        while True:
-            if run.era != self._era:
-                raise run.error or APIConnectionError("the Router was closed while the call waited")
-            got = await self._lease(run, avoid)
-            if isinstance(got, Lease):
-                if not plan.sent:
-                    self._pool.budget(group).deposit()
-                return got
-            if got.kind == "empty" and self._find_again(run):
-                continue
-            error = run.error or run.refusal or shortage_error(got.kind, group, got.wait, got.reasons)
-            left = run.patience(self._clock())
-            jitter = self._rng.random()
-            wait = plan.patience(got.kind, got.wait, error, jitter=jitter, left=left, at_home=run.at_home)
-            if wait is None or (got.kind == "tried" and not self._pool.budget(group).withdraw()):
-                raise error
-            run.plan = plan = plan.charge()
-            if got.kind == "tried" or got.seen == _FOREIGN:
-                await self._pause(run, wait)
-            else:
-                began = self._clock()
-                place = await self._pool.wait(group, wait, since=got, place=place)
-                run.waited += self._clock() - began
-            avoid = frozenset()
-
-    async def _lease(self, run: Run, avoid: frozenset[str]) -> Lease | Shortage:
-        """A deployment that the checks allow and the pool has, or why there is none."""
-        run.refusal = None
-        try:
-            among, ordered = await self._eligible(run)
-        except RateLimitError as error:  # a check's limit is waited for as an upstream's would be
-            run.refusal = error
-            return Shortage("quota", error.retry_after, ((run.call.group, error.message),), _FOREIGN)
-        return self._pool.lease(
-            run.call.group,
-            run.call,
-            among=among,
-            ordered=ordered,
-            avoid=avoid,
-            retry=run.plan.retrying,
-            reserve=self._reserve(run.call) if self._reservers else None,
-        )
-
-    def _find_again(self, run: Run) -> bool:
-        """Look the group up again; whether its deployments are others now, the model list having changed."""
-        if run.place.alone:
-            return False
-        try:
-            place = self._resolve(run.call.group, run.call)
-        except UnknownModelError:
-            return False
-        changed = place.call.group == run.call.group and place.deployments is not run.place.deployments
-        run.place = replace(run.place, deployments=place.deployments)
-        return changed
-
-    async def _pause(self, run: Run, seconds: float) -> None:
-        run.waited += seconds
-        await self._sleep(min(seconds, max(0.0, run.left(self._clock()))))
-
-    async def _eligible(self, run: Run) -> tuple[Sequence[Deployment] | None, bool]:
-        """Whom the checks leave, None if all; and whether their order binds the strategy."""
-        eligible = everyone = run.place.deployments
-        ordered = run.at_home = False
-        for check in self._filters:
-            narrowed = await check.eligible(run.call, eligible)
-            if narrowed is eligible:
-                continue
-            ordered = ordered or isinstance(narrowed, Preferred)
-            run.at_home = run.at_home or isinstance(narrowed, Home)
-            if not narrowed:
-                raise NoDeploymentError(
-                    f"no deployment of {run.call.group!r} may serve this call: {type(check).__name__} refused them all",
-                    code="no_deployment_available",
-                )
-            eligible = narrowed
-        return (None if eligible is everyone and not run.place.alone else eligible), ordered
-
-    def _reserve(self, call: Call) -> Callable[[Deployment, float], float]:
-        """One claim on all the checks that reserve: all of them, or none."""
-
-        def reserve(deployment: Deployment, now: float) -> float:
-            for index, check in enumerate(self._reservers):
-                wait = check.reserve(call, deployment, now)
-                if wait > 0:
-                    for earlier in self._reservers[:index]:
-                        earlier.release(call, deployment)
-                    return wait
-            return 0.0
-
-        return reserve
 
     # attempting
 
@@ -261,6 +162,7 @@ class Engine:
                     own=own,
                     eager=call.verb is Verb.GET or in_background(call, deployment),
                     owner=self,
+                    present=self._present(run.call, deployment) if self._presenters else None,
                 )
                 await self._commit(run, stream, reply, rest)
                 return stream.served_by(self._routing(run, lease, sent))
@@ -336,14 +238,16 @@ class Engine:
         usage = view.to_dict().get("usage")
         counts = usage if isinstance(usage, dict) else {}
         lease.succeed(input_tokens=count(counts, "input_tokens"), output_tokens=count(counts, "output_tokens"))
-        view.served_by(self._routing(run, lease, sent))
+        routing = self._routing(run, lease, sent)
         if self._observers:
             tell = self._observer(run.call, lease.deployment)
             identity = run.call.response_id or view.get("id")
             if isinstance(identity, str) and run.call.verb is not Verb.DELETE:
                 await tell(Started(identity))
             await tell(Finished(view))
-        return view
+        if self._presenters:
+            view = type(view)(self._present(run.call, lease.deployment)(view.to_dict()))
+        return view.served_by(routing)
 
     async def _report(self, run: Run, lease: Lease, error: APIError, sent: float) -> None:
         """Say that an attempt failed: to the pool, the record of the call, the checks."""
@@ -373,7 +277,18 @@ class Engine:
             started=run.started,
             first_output=now - run.began if run.call.stream else None,
             duration=now - run.began,
+            affinity=_affinity(run, deployment),
         )
+
+    def _present(self, call: Call, deployment: Deployment) -> Callable[[JsonObject], JsonObject]:
+        """How an answer looks to the caller: as the checks would have it, the last asked first."""
+
+        def present(json: JsonObject) -> JsonObject:
+            for check in reversed(self._presenters):
+                json = check.present(call, deployment, json)
+            return json
+
+        return present
 
     def _observer(self, call: Call, deployment: Deployment) -> Callable[[Outcome], Awaitable[None]]:
         """Tells every check that learns. What a check raises is logged, never the caller's."""
@@ -388,6 +303,9 @@ class Engine:
         return tell
 
 
-def _overriding(checks: Sequence[PreCallCheck], method: str) -> tuple[PreCallCheck, ...]:
-    """The checks that define `method` themselves."""
-    return tuple(check for check in checks if getattr(type(check), method) is not getattr(PreCallCheck, method))
+def _affinity(run: Run, deployment: Deployment) -> Affinity | None:
+    """How the call found its home, now that it is known which of the deployments there serves it."""
+    found = run.home.affinity if run.home is not None else None
+    if found is None:
+        return run.call.affinity
+    return replace(found, mode="domain") if found.mode == "home" and found.home != deployment.id else found

@@ -48,6 +48,10 @@ LONGEST_WAIT = 60.0
 _IMPATIENT = 2.0
 """Seconds a call waits for its own group when it could turn to another."""
 
+_MORE_AT_HOME = 3
+_LOOK_AGAIN = 1.0
+"""Seconds to wait where nobody can say how long it takes."""
+
 _CERTAIN = (CallerError, CredentialError, NotFoundError, InsufficientQuotaError)
 """What the same deployment would answer again."""
 
@@ -184,7 +188,7 @@ class Plan:
             sent=self.sent + 1,
             wait=0.0,
             pause=error.retry_after or 0.0,
-            allowed=self.policy.retries(error, failure.num_retries),
+            allowed=self._allowed(failure),
             charged=False,
         )
         if isinstance(error, PreviousResponseNotFoundError):
@@ -200,6 +204,11 @@ class Plan:
             return plan._turn(error, at_home=failure.at_home)
         return replace(plan, retries=plan.retries + 1, charged=True)
 
+    def _allowed(self, failure: Failure) -> int:
+        """Retries after `failure`; at home a few more, as there is nowhere else to turn to."""
+        allowed = self.policy.retries(failure.error, failure.num_retries)
+        return allowed + _MORE_AT_HOME if failure.at_home and allowed else allowed
+
     def patience(
         self, kind: str, wait: float | None, error: APIError, *, jitter: float, left: float, at_home: bool = False
     ) -> float | None:
@@ -208,7 +217,11 @@ class Plan:
         `kind` and `wait` are the pool's shortage, `jitter` is uniform in [0, 1), `left` what the deadline leaves. A
         call `at_home` has nowhere else to go.
         """
-        if isinstance(error, _CERTAIN) or kind == "empty" or (self.sent and not self.charged and self.retries >= self.allowed):
+        if (
+            isinstance(error, _CERTAIN)
+            or kind == "empty"
+            or (self.sent and not self.charged and self.retries >= self.allowed)
+        ):
             return None
         elsewhere = not at_home and bool(self._next(error))
         if kind == "tried":
@@ -220,7 +233,7 @@ class Plan:
             return None
         if kind == "capacity":
             return left if left > 0 else None
-        needed = max(wait or 0.0, 0.01)
+        needed = _LOOK_AGAIN if wait is None else max(wait, 0.01)
         return needed if needed <= left else None
 
     def charge(self) -> Plan:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from checks.base import Home, PreCallCheck
 from providers.errors import APIError, Attempt
 from providers.types import Call, Deployment
 from router.plan import LONGEST_WAIT, Plan
@@ -42,12 +43,13 @@ class Run:
     """One call on its way: the plan it follows and what happened so far."""
 
     __slots__ = (
-        "at_home",
         "attempts",
         "began",
         "call",
         "era",
         "error",
+        "home",
+        "leaning",
         "limits",
         "own",
         "place",
@@ -71,7 +73,10 @@ class Run:
         """What the last attempt in this group failed with."""
         self.refusal: APIError | None = None
         """What a check has just refused with for now."""
-        self.at_home = False
+        self.home: Home | None = None
+        """The deployments it can't leave."""
+        self.leaning: Sequence[Deployment] = ()
+        """Those it would rather have."""
         self.waited = 0.0
         self.own = True
         """Whether the attempt's time limit is the deployment's to keep, not the caller's impatience."""
@@ -81,6 +86,14 @@ class Run:
         deadline = self.limits.deadline
         return float("inf") if deadline is None else deadline - (now - self.began)
 
-    def patience(self, now: float) -> float:
-        """Seconds the call may still wait for a deployment."""
-        return min(self.left(now), LONGEST_WAIT - self.waited)
+    def patience(self, now: float, kind: str = "") -> float:
+        """Seconds the call may still wait for a deployment, of which there is a shortage of this `kind`."""
+        longest = LONGEST_WAIT
+        if self.home is not None and kind != "capacity":
+            longest = self.home.policy.wait if self.home.policy.on_lost == "wait" else 0.0
+        return min(self.left(now), longest - self.waited)
+
+
+def overriding(checks: Sequence[PreCallCheck], method: str) -> tuple[PreCallCheck, ...]:
+    """The checks that define `method` themselves: what a check does not do costs nothing."""
+    return tuple(check for check in checks if getattr(type(check), method) is not getattr(PreCallCheck, method))

@@ -14,7 +14,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from checks.base import Failed, Finished, Outcome, Started
+from checks.base import Appeared, Failed, Finished, Outcome, Started
 from providers.base import EventDecoder
 from providers.errors import APIError, APITimeoutError, Attempt, StreamInterruptedError
 from providers.types import JsonObject
@@ -40,6 +40,7 @@ _ANNOUNCEMENTS = frozenset(
     }
 )
 """Events that carry no output: what they announce can still come from another deployment."""
+_ITEMS = frozenset({"response.output_item.added", "response.output_item.done"})
 _ENDS = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _DRAIN = 0.1
 """Seconds to wait for the end of the body after the last event, so that the connection can be reused."""
@@ -63,6 +64,7 @@ class ResponseStream:
         "_observe",
         "_own",
         "_owner",
+        "_present",
         "_ready",
         "_received",
         "_reply",
@@ -83,8 +85,13 @@ class ResponseStream:
         own: bool = True,
         eager: bool = False,
         owner: object = None,
+        present: Callable[[JsonObject], JsonObject] | None = None,
     ) -> None:
-        """`idle`: seconds between two chunks; `own`: whether that is the deployment's to keep, not just this call's."""
+        """`idle`: seconds between two chunks; `own`: whether that is the deployment's to keep, not just this call's.
+
+        `present` says how JSON looks to the caller.
+        """
+        self._present = present
         self._owner = owner  # kept alive: a stream may outlive the last reference to its Router
         self._reply = reply
         self._lease = lease
@@ -117,7 +124,7 @@ class ResponseStream:
     def response(self) -> Response | None:
         """The response as the last lifecycle event showed it; final once the stream has ended."""
         snapshot = self._received.snapshot
-        return Response(snapshot, self._routing) if snapshot else None
+        return Response(self._seen(snapshot), self._routing) if snapshot else None
 
     @property
     def ended(self) -> bool:
@@ -222,17 +229,26 @@ class ResponseStream:
                 fault = self._fault(event)
                 if fault is not None:
                     if self._committed and kind == "response.failed":
-                        ready.append(event)
+                        ready.append(self._shown(event))
                     await self._fail(fault)
                     return
                 if kind in _ENDS:
-                    ready.append(event)
+                    ready.append(self._shown(event))
                     self._committed = True
                     await self._succeed()
                     return
-            ready.append(event)
+            if kind in _ITEMS:
+                await self._tell(Appeared(event))
+            ready.append(event if self._present is None else self._shown(event))
             if not self._committed and (kind not in _ANNOUNCEMENTS or self._eager or self._overfull()):
                 self._committed = True
+
+    def _shown(self, event: Event) -> Event:
+        """The event as the caller shall see it."""
+        return event if self._present is None else Event(self._present(event.to_dict()))
+
+    def _seen(self, json: JsonObject) -> JsonObject:
+        return json if self._present is None else self._present(json)
 
     def _overfull(self) -> bool:
         return len(self._ready) > HELD_EVENTS or self._bytes > HELD_BYTES
@@ -251,7 +267,7 @@ class ResponseStream:
         self._ended = True
         self._watch.close()
         self._lease.succeed(input_tokens=count(counts, "input_tokens"), output_tokens=count(counts, "output_tokens"))
-        await self._tell(Finished(self.response))
+        await self._tell(Finished(Response(self._received.snapshot)))
 
     async def _fail(self, error: APIError) -> None:
         """Keep the failure for whoever reads next; before the commit the engine ends lease and connection."""
@@ -263,7 +279,7 @@ class ResponseStream:
         error.deployment_id, error.provider = deployment.id, deployment.provider
         if self._routing is not None:
             error.attempts = _ended_with(self._routing, error)
-        error.received = self._received.response()
+        error.received = self._seen(self._received.response())
         self._ended = True
         if self.stall is False:
             self._lease.cancel()

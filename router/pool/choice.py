@@ -34,6 +34,8 @@ class Wish:
     avoid: Collection[str]
     retry: bool
     reserve: Reserve | None
+    force: bool = True
+    """Whether a breaker is no obstacle when nothing else is left."""
     refused: dict[Member, float] = field(default_factory=dict)
     """Those without room, and the seconds after which each may have some."""
 
@@ -70,7 +72,7 @@ def choose(group: Group, wish: Wish, now: float, settings: HealthSettings) -> tu
         member = _from(group, wish, options, now)
         if member is not None:
             return member, False
-    if horizon is None and settings.on_all_down == "try":
+    if horizon is None and wish.force and settings.on_all_down == "try":
         member = _panic(group, wish, everyone, now)
         if member is not None:
             return member, member.breaker.wants_probe(now)
@@ -153,7 +155,7 @@ def _panic(group: Group, wish: Wish, everyone: Iterable[Member], now: float) -> 
 
 
 def _shortage(group: Group, wish: Wish, members: Iterable[Member], now: float, settings: HealthSettings) -> Shortage:
-    forced = settings.on_all_down == "try"
+    forced = wish.force and settings.on_all_down == "try"
     causes: set[Cause] = set()
     waits: list[float] = []
     reasons: list[tuple[str, str]] = []

@@ -113,6 +113,7 @@ class Pool:
         avoid: Collection[str] = (),
         retry: bool = False,
         reserve: Reserve | None = None,
+        force: bool = True,
     ) -> Lease | Shortage:
         """Pick a deployment of `group` and take a place on it, in one step.
 
@@ -120,6 +121,7 @@ class Pool:
         else the strategy chooses. Ids in `avoid` were tried: they are not leased (see `Shortage.only_tried`). A
         `retry` is never used as a probe. `reserve(deployment, now)` claims room elsewhere: it returns 0, or the
         seconds to wait if there is none, and then another is picked; it runs under the lock and may not block.
+        With `force` (and `on_all_down="try"`), one whose breaker is open is leased rather than none.
 
         Raises `RouterError` if the strategy returns what is not a candidate.
         """
@@ -138,7 +140,7 @@ class Pool:
                         taken = self._take(home, picked, False, now)
                         break
             if taken is None:
-                wish = Wish(call, among, ordered, avoid, retry, reserve)
+                wish = Wish(call, among, ordered, avoid, retry, reserve, force)
                 chosen = choose(home, wish, now, self.settings)
                 taken = chosen if isinstance(chosen, Shortage) else self._take(home, *chosen, now)
         if self._dropped:

@@ -1,0 +1,99 @@
+"""What is remembered of who holds what: a store's keys and values, tenants apart, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import cast
+
+from checks.base import AffinityStore
+
+_MARK = "\n"
+"""Between a deployment's id and the tenant; in neither."""
+_DIGITS = 32
+
+
+@dataclass(slots=True)
+class AffinityStats:
+    """How often a call's home was asked for, and with what result. Grows for as long as its Router lives."""
+
+    hit: int = 0
+    """The owner was remembered."""
+    miss: int = 0
+    """It was not."""
+    learnt: int = 0
+    """Owners remembered, of responses and of what came with them."""
+    discovered: int = 0
+    """Owners found by asking the deployments."""
+    replayed: int = 0
+    """Conversations that went on at another home."""
+    lost: int = 0
+    """Calls that failed because their home was gone."""
+    foreign: int = 0
+    """Calls that named what belongs to another tenant."""
+    store_error: int = 0
+    """Operations that the store could not do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """One remembered owner."""
+
+    deployment_id: str
+    tenant: str
+    """Digest of the scope it was learnt in; empty without one."""
+
+
+def tenant_of(scope: str | None) -> str:
+    """What a store knows a tenant by: a digest, for a scope may be a key or a person's name."""
+    return sha256(scope.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS] if scope else ""
+
+
+class Pins:
+    """Reads and writes owners in an `AffinityStore`, several at a time where the store can."""
+
+    def __init__(self, store: AffinityStore, ttl: float) -> None:
+        self._store = store
+        self._ttl = ttl
+        self.stats = AffinityStats()
+        # a user's own store need not have these
+        self._get_many = cast(
+            "Callable[[Sequence[str]], Awaitable[Mapping[str, str]]] | None", _optional(store, "get_many")
+        )
+        self._set_many = cast("Callable[..., Awaitable[None]] | None", _optional(store, "set_many"))
+
+    async def find(self, keys: Sequence[str]) -> dict[str, Pin]:
+        """The owners of those `keys` that have one: one round trip at most, if the store can."""
+        if len(keys) == 1:
+            value = await self._store.get(keys[0])
+            return {} if value is None else {keys[0]: _read(value)}
+        if self._get_many is not None:
+            return {key: _read(value) for key, value in (await self._get_many(keys)).items()}
+        found = {key: await self._store.get(key) for key in keys}
+        return {key: _read(value) for key, value in found.items() if value is not None}
+
+    async def learn(self, keys: Iterable[str], deployment_id: str, tenant: str) -> None:
+        """Remember `deployment_id` as the owner of `keys`."""
+        value = f"{deployment_id}{_MARK}{tenant}" if tenant else deployment_id
+        new = tuple(keys)
+        self.stats.learnt += len(new)
+        if self._set_many is not None and len(new) > 1:
+            await self._set_many({key: value for key in new}, ttl=self._ttl)
+            return
+        for key in new:
+            await self._store.set(key, value, ttl=self._ttl)
+
+    async def forget(self, key: str) -> None:
+        """Forget who owns `key`."""
+        await self._store.delete(key)
+
+
+def _optional(store: AffinityStore, name: str) -> object:
+    found = getattr(store, name, None)
+    return found if callable(found) else None
+
+
+def _read(value: str) -> Pin:
+    deployment_id, _, tenant = value.partition(_MARK)
+    return Pin(deployment_id, tenant)
