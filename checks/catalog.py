@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import Any
 
+from checks.affinity.discovery import Discovery
+from checks.affinity.homes import Locate
+from checks.affinity.responses_api_deployment import DEFAULT_TTL, ResponsesApiDeployment
+from checks.affinity.signed_affinity import SignedAffinity
+from checks.affinity.signed_id import SignedIds
+from checks.affinity.transcript import TranscriptStore
 from checks.base import AffinityStore, PreCallCheck
 from checks.context_window import ContextWindow
 from checks.rate_limit import RateLimit
-from checks.responses_api_deployment import DEFAULT_TTL, Locate, ResponsesApiDeployment
 from checks.tags import Tags
 from providers.errors import ConfigurationError
+from providers.types import Deployment, HomePolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +31,32 @@ class Services:
     locate: Locate
     affinity_ttl: float = DEFAULT_TTL
     clock: Callable[[], float] = time.monotonic
+    home_policy: HomePolicy = field(default_factory=HomePolicy)
+    home_policies: Mapping[str, HomePolicy] = field(default_factory=dict)
+    """By group."""
+    discovery: Discovery | None = None
+    transcripts: TranscriptStore | None = None
+    signed_ids: SignedIds | None = None
+    """Given, the ids of responses say who holds them."""
+    everyone: Callable[[], Iterable[Deployment]] = tuple
+    """All deployments of the Router now."""
+
+
+def _affinity(services: Services) -> PreCallCheck:
+    common: dict[str, Any] = {
+        "ttl": services.affinity_ttl,
+        "policy": services.home_policy,
+        "policies": services.home_policies,
+        "discovery": services.discovery,
+        "transcripts": services.transcripts,
+    }
+    if services.signed_ids is not None:
+        return SignedAffinity(services.signed_ids, services.everyone, services.store, services.locate, **common)
+    return ResponsesApiDeployment(services.store, services.locate, **common)
 
 
 _BUILDERS: dict[str, Callable[[Services], PreCallCheck]] = {
-    "responses_api_deployment_check": lambda s: ResponsesApiDeployment(s.store, s.locate, ttl=s.affinity_ttl),
+    "responses_api_deployment_check": _affinity,
     "tags": lambda _: Tags(),
     "context_window": lambda _: ContextWindow(),
     "rate_limit": lambda s: RateLimit(clock=s.clock),

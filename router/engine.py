@@ -22,6 +22,7 @@ from providers.errors import (
     Attempt,
     CredentialError,
     HomeLostError,
+    RouterError,
     UnknownModelError,
 )
 from providers.faults import malformed
@@ -38,6 +39,9 @@ from router.transport.base import OpenReply, Transport
 from router.watch import Watch
 
 _log = logging.getLogger("router")
+
+PROBE_TIMEOUT = 5.0
+"""Seconds a deployment may take to say whether it has a response."""
 
 
 class Engine:
@@ -83,6 +87,22 @@ class Engine:
                 deployment, home = lease.deployment, run.home is not None
                 slow = deployment.provider.startswith("azure")
                 await self._move(run, Failure(error, deployment.id, home, deployment.num_retries, lease.probe, slow))
+
+    async def has(self, deployment: Deployment, response_id: str) -> bool:
+        """Whether a deployment has a response, by one read-only request. Never raises; no answer in time is a no."""
+        call = Call(deployment.group, Verb.GET, response_id=response_id)
+        provider = VENDORS[deployment.provider].provider
+        try:
+            async with asyncio.timeout(PROBE_TIMEOUT):
+                token = None
+                if deployment.token_source is not None:
+                    token = await self._tokens.fresh(deployment, PROBE_TIMEOUT)
+                request = encode(provider, call, deployment, token)
+                reply = await self._transport.send(request, deployment.connection, timeout=PROBE_TIMEOUT)
+                await self._read(reply, provider, call, deployment, PROBE_TIMEOUT)
+        except (RouterError, TimeoutError):
+            return False
+        return True
 
     def end_calls(self) -> None:
         """Let no call that is on its way now try again: their Router is closing."""

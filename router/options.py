@@ -45,4 +45,13 @@ class RouterOptions(TypedDict, total=False):
     redis_key_prefix: str
     redis_timeout: float
     affinity_ttl: float
+    affinity: Literal["store", "signed-id"]
+    affinity_key: str | None
+    affinity_previous_key: str | None
+    on_home_lost: Literal["fail", "wait", "replay"]
+    home_wait: float
+    replay: Literal["strict", "lossy"]
+    model_group_affinity: Mapping[str, Mapping[str, Any]] | None
+    discover: bool | None
+    transcript_max_bytes: int
     affinity_max_entries: int

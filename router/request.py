@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, cast, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
 from providers.errors import BadRequestError
-from providers.types import Call, Verb
-from router.config.targets import FallbackMap, RetryPolicy
+from providers.types import Call, HomePolicy, Verb
+from router.config.targets import FallbackMap, OnHomeLost, RetryPolicy
 from router.config.targets import Target as TargetModel
 from router.plan import Policy, Target
 from router.run import Limits
@@ -28,7 +28,8 @@ _POLICY = (
     "max_fallbacks",
     "disable_fallbacks",
 )
-ROUTING = frozenset((*_LIMITS, *_WIRE, *_POLICY))
+_HOME = ("on_home_lost", "home_wait", "replay")
+ROUTING = frozenset((*_LIMITS, *_WIRE, *_POLICY, *_HOME, "affinity_scope"))
 """Arguments of every verb that are the Router's; all others go upstream."""
 
 _NO_LIMITS = Limits()
@@ -76,6 +77,7 @@ class Request:
             query=query,
             extra_body=self._mapping("extra_body"),
             metadata=self._mapping("litellm_metadata"),
+            scope=self._scope(),
         )
 
     def policy(self, policy: Policy, group: str) -> Policy:
@@ -99,7 +101,30 @@ class Request:
             changes["disable_fallbacks"] = self._switch("disable_fallbacks")
         return replace(policy, **changes)  # type: ignore[arg-type]  # the names are Policy's own
 
+    def home(self, usual: HomePolicy) -> HomePolicy | None:
+        """What follows when this call's home is lost; None: the usual."""
+        options = self._options
+        if options.keys().isdisjoint(_HOME):
+            return None
+        return HomePolicy(
+            cast("OnHomeLost", self._one_of("on_home_lost", get_args(OnHomeLost), usual.on_lost)),
+            self._seconds("home_wait") if "home_wait" in options else usual.wait,
+            self._one_of("replay", ("strict", "lossy"), "lossy" if usual.lossy else "strict") == "lossy",
+        )
+
     # arguments
+
+    def _one_of(self, name: str, known: tuple[str, ...], default: str) -> str:
+        value = self._options.get(name, default)
+        if value not in known:
+            raise self._wrong(name, f"must be one of {', '.join(map(repr, known))}, not {value!r}")
+        return str(value)
+
+    def _scope(self) -> str | None:
+        value = self._options.get("affinity_scope")
+        if value is not None and (not isinstance(value, str) or not value):
+            raise self._wrong("affinity_scope", f"must be a text that names a tenant, not {type(value).__name__}")
+        return value
 
     def _seconds(self, name: str) -> float:
         value = self._options[name]

@@ -13,10 +13,11 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
+from checks.affinity.discovery import Discovery
+from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from checks.base import AffinityStore
 from checks.catalog import Services
 from checks.catalog import build as build_checks
-from checks.responses_api_deployment import ResponsesApiDeployment
 from providers.errors import BadRequestError
 from providers.types import Call, Deployment, JsonObject, Verb
 from providers.views import Routed
@@ -84,7 +85,20 @@ class Router(Verbs):
         self._strategies = wiring.StrategyFactory(self._settings, routing_strategy, rng)
         self._pool = Pool(wiring.health(self._settings), clock=clock, rng=rng)
         self._stores = open_stores(self._settings, self._pool, affinity_store, clock)
-        services = Services(self._stores.affinity, self._locate, self._settings.affinity_ttl, clock)
+        self._home, self._homes = wiring.home_policy(self._settings), wiring.home_policies(self._settings)
+        self._registry = Registry((), self._aliases)
+        services = Services(
+            self._stores.affinity,
+            self._locate,
+            self._settings.affinity_ttl,
+            clock,
+            self._home,
+            self._homes,
+            Discovery(self._ask, clock=clock) if self._discovers(affinity_store) else None,
+            self._stores.transcripts,
+            wiring.signed_ids(self._settings),
+            lambda: self._registry.by_id.values(),
+        )
         self._checks = build_checks(wiring.check_specs(self._settings, optional_pre_call_checks), services)
         self._transport = choose(http_client)
         self._policy = wiring.policy(self._settings)
@@ -235,7 +249,7 @@ class Router(Verbs):
                 param="response_id",
                 code="missing_required_parameter",
             )
-        name = model or await self._group_of(response_id)
+        name = model or await self._group_of(response_id, params.get("affinity_scope"))
         return await self._serve(Request(verb, name, params), stream, response_id)
 
     async def _serve(self, request: Request, stream: bool, response_id: str | None = None) -> Routed | ResponseStream:
@@ -243,6 +257,9 @@ class Router(Verbs):
         found = registry.resolve(request.model)
         group = found.group
         call = request.call(stream=stream, response_id=response_id, group=group, wildcard=found.wildcard)
+        home = request.home(self._homes.get(group, self._home))
+        if home is not None:
+            call = replace(call, home=home)
         place = _place(registry, found, call)
         policy = request.policy(self._policies.get(group, self._policy), group)
         limits = request.limits
@@ -259,11 +276,20 @@ class Router(Verbs):
         found = registry.resolve(name)
         return _place(registry, found, replace(call, group=found.group, wildcard=found.wildcard))
 
-    async def _group_of(self, response_id: str) -> str:
+    def _discovers(self, affinity_store: AffinityStore | None) -> bool:
+        """Whether owners of unknown ids are asked for: by default if what is remembered ends with this process."""
+        wanted = self._settings.discover
+        in_memory = affinity_store is None and self._stores.link is None and self._settings.affinity == "store"
+        return in_memory if wanted is None else wanted
+
+    async def _ask(self, deployment: Deployment, response_id: str) -> bool:
+        return await self._engine.has(deployment, response_id)
+
+    async def _group_of(self, response_id: str, scope: str | None) -> str:
         """The group to ask about a response, where the caller did not say."""
         for check in self._checks:
             if isinstance(check, ResponsesApiDeployment):
-                home = await check.home(response_id)
+                home = await check.home(response_id, scope)
                 if home is not None:
                     return home.group
         groups = list(self._registry.groups)

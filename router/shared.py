@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from checks.affinity.transcript import TranscriptStore
 from checks.base import AffinityStore
 from router.config import RouterSettings
 from router.pool import Pool
 from router.stores.memory import MemoryStore
+from router.stores.transcripts import MemoryTranscripts
 
 if TYPE_CHECKING:
     from router.stores.feed import CooldownFeed
@@ -24,11 +26,15 @@ class Stores:
     feed: CooldownFeed | None = None
     """Cooldowns that other Routers found; None without Redis."""
     link: RedisLink | None = None
+    transcripts: TranscriptStore | None = None
+    """Given where the settings, or a group's, ask for replays; a call alone can't: nothing was kept for it."""
+    transcript_link: RedisLink | None = None
 
     async def aclose(self) -> None:
         """Close connections; a store of the user's own is the user's to close."""
-        if self.link is not None:
-            await self.link.aclose()
+        for link in (self.link, self.transcript_link):
+            if link is not None:
+                await link.aclose()
 
 
 def open_stores(
@@ -36,9 +42,10 @@ def open_stores(
 ) -> Stores:
     """The stores that `settings` ask for; `affinity` is the user's own, instead. Connects to nothing yet."""
     memory = MemoryStore(settings.affinity_max_entries, clock)
+    kept = _transcripts(settings, clock)
     redis = settings.redis()
     if redis is None:
-        return Stores(memory if affinity is None else affinity)
+        return Stores(memory if affinity is None else affinity, transcripts=kept)
     # Imported when needed: redis-py takes a sixth of the time that `import router` takes, and many have no Redis.
     from router.stores.board import RedisCooldownBoard
     from router.stores.feed import CooldownFeed
@@ -58,4 +65,18 @@ def open_stores(
 
     pool.on_trip = publish
     store = RedisStore(link, memory, prefix=prefix) if affinity is None else affinity
-    return Stores(store, CooldownFeed(board, impose, clock), link)
+    feed = CooldownFeed(board, impose, clock)
+    if kept is None:
+        return Stores(store, feed, link)
+    from router.stores.redis_transcripts import RedisTranscripts
+
+    # a link of its own: a long transcript that takes its time is no outage for the pins
+    long_link = RedisLink(redis, timeout=max(1.0, settings.redis_timeout), clock=clock)
+    return Stores(store, feed, link, RedisTranscripts(long_link, kept, prefix=prefix), long_link)
+
+
+def _transcripts(settings: RouterSettings, clock: Callable[[], float]) -> MemoryTranscripts | None:
+    policies = (settings.on_home_lost, *(own.on_home_lost for own in settings.model_group_affinity.values()))
+    if "replay" not in policies:
+        return None
+    return MemoryTranscripts(settings.transcript_max_bytes, settings.affinity_max_entries, clock=clock)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
+from checks.affinity.signed_id import SignedIds
 from checks.base import PreCallCheck
+from providers.types import HomePolicy
 from router.config import RouterSettings
 from router.plan import Policy
 from router.pool import HealthSettings
@@ -47,6 +49,32 @@ def policy(settings: RouterSettings) -> Policy:
         max_fallbacks=settings.max_fallbacks,
         wait_when_down=settings.on_all_down != "fail",
     )
+
+
+def home_policy(settings: RouterSettings) -> HomePolicy:
+    """What follows when a conversation's home is lost."""
+    return HomePolicy(settings.on_home_lost, settings.home_wait, settings.replay == "lossy")
+
+
+def home_policies(settings: RouterSettings) -> dict[str, HomePolicy]:
+    """The same by group, for those that differ."""
+    usual = home_policy(settings)
+    return {
+        group: HomePolicy(
+            own.on_home_lost or usual.on_lost,
+            usual.wait if own.home_wait is None else own.home_wait,
+            usual.lossy if own.replay is None else own.replay == "lossy",
+        )
+        for group, own in settings.model_group_affinity.items()
+    }
+
+
+def signed_ids(settings: RouterSettings) -> SignedIds | None:
+    """What signs ids, if they are to be signed."""
+    key = settings.affinity_key
+    if settings.affinity != "signed-id" or key is None:
+        return None
+    return SignedIds(key, previous_key=settings.affinity_previous_key)
 
 
 def check_specs(settings: RouterSettings, given: Sequence[CheckSpec] | None) -> tuple[CheckSpec, ...]:

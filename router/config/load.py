@@ -24,6 +24,7 @@ def _read_settings(raw: object, place: str, problems: Problems, environ: Environ
     fields = read_fields(RouterSettings, plain, place, problems, noun)
     settings = check(RouterSettings, fields, problems) or RouterSettings()
     _check_redis(settings, fields, place, problems)
+    _check_affinity(settings, fields, place, problems)
     return _with_default_fallbacks(settings, place, problems)
 
 
@@ -38,6 +39,16 @@ def _check_redis(settings: RouterSettings, fields: Fields, place: str, problems:
     for name in ("redis_port", "redis_username", "redis_password", "redis_ssl", "redis_db"):
         if name in fields.values:
             problems.add(fields.places[name], "has no effect without redis_host or redis_url")
+
+
+def _check_affinity(settings: RouterSettings, fields: Fields, place: str, problems: Problems) -> None:
+    if settings.affinity == "signed-id":
+        if "affinity_key" not in fields.values:
+            problems.add(at(place, "affinity_key"), "is needed to sign ids; give at least 16 characters, kept secret")
+        return
+    for name in ("affinity_key", "affinity_previous_key"):
+        if name in fields.values:
+            problems.add(fields.places[name], "has no effect without affinity='signed-id'")
 
 
 def _with_default_fallbacks(settings: RouterSettings, place: str, problems: Problems) -> RouterSettings:

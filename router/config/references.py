@@ -45,6 +45,8 @@ def _names(settings: RouterSettings, place: str) -> Iterator[tuple[str, str]]:
         yield at(at(place, "model_group_alias"), name), alias.model
     for name in settings.model_group_retry_policy:
         yield at(at(place, "model_group_retry_policy"), name), name
+    for name in settings.model_group_affinity:
+        yield at(at(place, "model_group_affinity"), name), name
     for index, group in enumerate(settings.routing_groups):
         models = at(at(at(place, "routing_groups"), index), "models")
         yield from ((at(models, number), name) for number, name in enumerate(group.models))

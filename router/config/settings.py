@@ -10,7 +10,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from router.config.refusals import SETTINGS
 from router.config.strict import Amount, Count, JsonMapping, Name, Number, PositiveCount, Seconds, Strict
-from router.config.targets import Alias, FallbackMap, RetryPolicy, RoutingGroup, Targets
+from router.config.targets import Alias, FallbackMap, HomeSettings, OnHomeLost, RetryPolicy, RoutingGroup, Targets
 from router.stores.redis_url import RedisSettings
 
 _ALIASES_SCHEMA = {
@@ -42,6 +42,7 @@ class RouterSettings(Strict):
         "routing_groups": RoutingGroup,
         "retry_policy": RetryPolicy,
         "model_group_retry_policy": RetryPolicy,
+        "model_group_affinity": HomeSettings,
     }
 
     routing_strategy: Name = "adaptive"
@@ -121,6 +122,24 @@ class RouterSettings(Strict):
     """Bound of each operation on Redis."""
     affinity_ttl: Seconds = 2_592_000.0
     """How long a response's owner is remembered after its last use; default 30 days."""
+    affinity: Literal["store", "signed-id"] = "store"
+    """Where owners are found: in memory or Redis, or in the ids themselves, which are then signed."""
+    affinity_key: Annotated[SecretStr, Field(min_length=16)] | None = None
+    """Signs ids, for `signed-id`; the same in every process."""
+    affinity_previous_key: Annotated[SecretStr, Field(min_length=16)] | None = None
+    """The key before, or the next one: ids that it signed are taken too."""
+    on_home_lost: OnHomeLost = "wait"
+    """What follows when a conversation's deployment, and all that share its state, can't serve."""
+    home_wait: Amount = 10.0
+    """For how long it is waited for."""
+    replay: Literal["strict", "lossy"] = "strict"
+    """Whether a replay fails if something can't move, or leaves it out."""
+    model_group_affinity: dict[Name, HomeSettings] = Field(default_factory=dict)
+    """`on_home_lost`, `home_wait` and `replay` of single groups."""
+    discover: bool | None = None
+    """Whether the owner of an unknown id is asked for; unset: if owners are remembered in memory alone."""
+    transcript_max_bytes: PositiveCount = 67_108_864
+    """Memory for transcripts, which are kept where something may be replayed."""
     affinity_max_entries: PositiveCount = 100_000
     """Owners remembered in memory; the least recently used is forgotten first."""
 

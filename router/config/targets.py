@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic.json_schema import WithJsonSchema
 
 from router.config.refusals import RETRY_POLICY, ROUTING_GROUP
-from router.config.strict import Count, JsonMapping, Name, Strict
+from router.config.strict import Amount, Count, JsonMapping, Name, Strict
 
 _TARGET_SCHEMA = {
     "anyOf": [
@@ -65,6 +65,17 @@ class RetryPolicy(Strict):
     RateLimitErrorRetries: Count | None = None
     ContentPolicyViolationErrorRetries: Count | None = None
     InternalServerErrorRetries: Count | None = None
+
+
+OnHomeLost = Literal["fail", "wait", "replay"]
+
+
+class HomeSettings(Strict):
+    """What follows in one group when a conversation's home is lost; unset: as in the others."""
+
+    on_home_lost: OnHomeLost | None = None
+    home_wait: Amount | None = None
+    replay: Literal["strict", "lossy"] | None = None
 
 
 class RoutingGroup(Strict):

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 
-from checks.transcript import Turn, decode
+from checks.affinity.transcript import Turn, decode
 from router.stores.redis_client import Command
 from router.stores.redis_link import OutageError, RedisLink, Send
 from router.stores.transcripts import Kept, MemoryTranscripts, TranscriptStats

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from checks.transcript import MAX_TURN_BYTES, Turn, decode, encode
+from checks.affinity.transcript import MAX_TURN_BYTES, Turn, decode, encode
 from providers.errors import ConfigurationError
 
 _OVERHEAD = 512

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from checks.domain import domain, peers, same_domain
+from checks.affinity.domain import domain, peers, same_domain
 from providers.types import Deployment
 
 SECRET = "sk-very-secret"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from jsons import OBJECTS, VALUES
 
-from checks.learnt import is_response, learnt
-from checks.tie import fingerprint
-from checks.ties import ties
+from checks.affinity.learnt import is_response, learnt
+from checks.affinity.tie import fingerprint
+from checks.affinity.ties import ties
 from providers.types import Call
 
 REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from checks.portability import Dropped, kind_of
-from checks.replay import Replayed, replay
-from checks.transcript import Turn
+from checks.affinity.portability import Dropped, kind_of
+from checks.affinity.replay import Replayed, replay
+from checks.affinity.transcript import Turn
 from providers.errors import BadRequestError, HomeLostError
 from providers.types import Call
 from providers.views import OutputItem

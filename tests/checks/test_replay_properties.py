@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.replay import Replayed, replay
-from checks.transcript import Turn
+from checks.affinity.replay import Replayed, replay
+from checks.affinity.transcript import Turn
 from providers.errors import HomeLostError
 from providers.types import Call
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks import Failed, Finished, Home, ResponsesApiDeployment, Started
-from checks.responses_api_deployment import DEFAULT_TTL
+from checks.affinity.responses_api_deployment import DEFAULT_TTL
 from providers.errors import HomeLostError, RateLimitError
 from providers.types import Call, Deployment, Verb
 from providers.views import Deleted, Response

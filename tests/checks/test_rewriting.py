@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from jsons import OBJECTS, VALUES
 from pydantic import BaseModel, SecretStr
 
-from checks.rewriting import rewrite, unwrap_request
-from checks.signed_id import SignedIdError, SignedIds, owner_tag
+from checks.affinity.rewriting import rewrite, unwrap_request
+from checks.affinity.signed_id import SignedIdError, SignedIds, owner_tag
 from providers.types import Call, Deployment, Verb
 
 IDS = SignedIds(SecretStr("a key for tests only"))

@@ -9,8 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from checks.packing import pack, unpack
-from checks.signed_id import (
+from checks.affinity.packing import pack, unpack
+from checks.affinity.signed_id import (
     LONGEST,
     SHORTEST_KEY,
     Signed,

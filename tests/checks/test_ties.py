@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from jsons import OBJECTS, VALUES
 from pydantic import BaseModel
 
-from checks.tie import Tie, TieKind, common_home, fingerprint, store_key
-from checks.ties import MOST_SOFT_ITEMS, ties
+from checks.affinity.tie import Tie, TieKind, common_home, fingerprint, store_key
+from checks.affinity.ties import MOST_SOFT_ITEMS, ties
 from providers.errors import BadRequestError
 from providers.types import Call, Deployment, Verb
 from providers.views import OutputItem

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jsons import OBJECTS
 
 from checks import transcript
-from checks.transcript import Broken, Turn, chain, decode, encode, items_of
+from checks.affinity.transcript import Broken, Turn, chain, decode, encode, items_of
 from providers.types import Call, Verb
 from providers.views import OutputItem
 

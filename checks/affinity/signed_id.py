@@ -18,7 +18,7 @@ from typing import NamedTuple, cast
 
 from pydantic import SecretStr
 
-from checks.packing import pack, unpack
+from checks.affinity.packing import pack, unpack
 from providers.errors import BadRequestError, ConfigurationError
 from providers.types import Deployment
 

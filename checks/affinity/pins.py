@@ -65,6 +65,8 @@ class Pins:
 
     async def find(self, keys: Sequence[str]) -> dict[str, Pin]:
         """The owners of those `keys` that have one: one round trip at most, if the store can."""
+        if not keys:
+            return {}
         if len(keys) == 1:
             value = await self._store.get(keys[0])
             return {} if value is None else {keys[0]: _read(value)}
@@ -79,7 +81,7 @@ class Pins:
         new = tuple(keys)
         self.stats.learnt += len(new)
         if self._set_many is not None and len(new) > 1:
-            await self._set_many({key: value for key in new}, ttl=self._ttl)
+            await self._set_many(dict.fromkeys(new, value), ttl=self._ttl)
             return
         for key in new:
             await self._store.set(key, value, ttl=self._ttl)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from cachetools import TTLCache
 
-from checks.domain import domain
+from checks.affinity.domain import domain
 from providers.types import Deployment
 
 MOST_DOMAINS = 16

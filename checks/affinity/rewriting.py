@@ -10,9 +10,9 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeAlias, cast
 
-from checks.learnt import is_response
-from checks.signed_id import SignedIdError, SignedIds
-from checks.ties import field
+from checks.affinity.learnt import is_response
+from checks.affinity.signed_id import SignedIdError, SignedIds
+from checks.affinity.ties import field
 from providers import jsonio
 from providers.types import Call, Json, JsonObject
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from checks.tie import TieKind, store_key
+from checks.affinity.tie import TieKind, store_key
 from providers.types import Json, JsonObject
 
 _RESPONSES = frozenset({"response", "response.compaction"})

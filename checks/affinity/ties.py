@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from checks.tie import Tie, TieKind, fingerprint, store_key
+from checks.affinity.tie import Tie, TieKind, fingerprint, store_key
 from providers.types import Call
 
 MOST_SOFT_ITEMS = 4

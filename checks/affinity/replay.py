@@ -1,6 +1,6 @@
 """Replay: a call that continues a conversation, made into one that needs no state where it is sent.
 
-What moves, what may be missing and what may not is said in `checks.portability`.
+What moves, what may be missing and what may not is said in `checks.affinity.portability`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
-from checks.portability import Destination, Dropped, kind_of
-from checks.transcript import Turn, items_of
+from checks.affinity.portability import Destination, Dropped, kind_of
+from checks.affinity.transcript import Turn, items_of
 from providers import jsonio
 from providers.errors import BadRequestError, HomeLostError
 from providers.types import Call, Json, JsonObject
