@@ -36,7 +36,8 @@ class ResponsesApiDeployment(PreCallCheck):
     verb, a `conversation`, items by id, encrypted content, files and more. A call that can't be served without one
     goes to its owner or to a deployment of the same state domain (`checks.affinity.domain`), balanced over them; a
     call that would only be faster there leans that way. Owners are learnt before the caller can know the id: at
-    `response.created` of a stream, at the reply otherwise; items as they appear. When home can't serve, `policy` says what follows.
+    `response.created` of a stream, at the reply otherwise; items as they appear. When home can't serve, `policy` says
+    what follows.
     """
 
     def __init__(

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from checks.replay import replay
-from checks.transcript import Turn, chain
+from checks.affinity.replay import replay
+from checks.affinity.transcript import Turn, chain
 from providers.errors import APIError, BadRequestError, HomeLostError, NotFoundError, PreviousResponseNotFoundError
 from providers.openai import OpenAI
 from providers.simulated import SimulatedUpstream

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from responses_protocol import check_stream
 from redis_servers import until
+from responses_protocol import check_stream
 from routers import AFFINITY, KEY, bodies, closed, entry, group, in_flight, misbehave, read, served, serving
 
 from providers.simulated import SimulatedUpstream

@@ -12,7 +12,7 @@ import pytest
 from fakes import Clock
 from redis_servers import Server, eventually
 
-from checks.transcript import TranscriptStore, Turn, encode
+from checks.affinity.transcript import TranscriptStore, Turn, encode
 from router.stores.redis_link import OutageError, RedisLink
 from router.stores.redis_transcripts import RedisTranscripts
 from router.stores.redis_url import RedisSettings

@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from checks.transcript import TranscriptStore, Turn, encode
+from checks.affinity.transcript import TranscriptStore, Turn, encode
 from providers.errors import ConfigurationError
 from router.stores.transcripts import Kept, MemoryTranscripts
 
