@@ -91,6 +91,10 @@ class PreCallCheck(ABC):  # noqa: B024 - every method has a default: a check ove
         """
         return deployments
 
+    async def preview(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+        """What `eligible` would say of a call that isn't made, for `Router.explain`; default: ask it."""
+        return await self.eligible(call, deployments)
+
     def prepare(self, call: Call, deployment: Deployment) -> Call:
         """`call` as it should be sent to `deployment`; default: as it is."""
         return call

@@ -54,6 +54,7 @@ from providers.errors import (
 )
 from providers.types import Call, Deployment, Verb
 from providers.views import Event, Response, Routing
+from router.explain import Explanation
 from router.functions import aresponses, responses
 from router.pool import DeploymentHealth
 from router.router import Router
@@ -65,6 +66,7 @@ __all__ = [
     "APIConnectionError",
     "APIError",
     "APITimeoutError",
+    "Affinity",
     "Attempt",
     "AuthenticationError",
     "BadRequestError",
@@ -80,6 +82,7 @@ __all__ = [
     "DeploymentError",
     "DeploymentHealth",
     "Event",
+    "Explanation",
     "HomeLostError",
     "InsufficientQuotaError",
     "InternalServerError",

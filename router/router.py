@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from checks.affinity.discovery import Discovery
+from checks.affinity.pins import AffinityStats
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from checks.base import AffinityStore
 from checks.catalog import Services
@@ -24,6 +25,7 @@ from providers.views import Routed
 from router import wiring
 from router.config import build_deployment, describe, json_schema, load
 from router.engine import Engine
+from router.explain import Explanation, explain
 from router.options import RouterOptions
 from router.plan import Plan, Target
 from router.pool import DeploymentHealth, Pool
@@ -176,6 +178,30 @@ class Router(Verbs):
     def health(self) -> list[DeploymentHealth]:
         """What is known of each deployment now: breaker, calls in flight, latency, failures, quota."""
         return self._pool.health()
+
+    def affinity_stats(self) -> AffinityStats:
+        """How often homes were looked up, and with what result; zeros without `responses_api_deployment_check`."""
+        for check in self._checks:
+            if isinstance(check, ResponsesApiDeployment):
+                link = self._stores.link
+                return replace(check.stats, store_error=link.stats.errors if link is not None else 0)
+        return AffinityStats()
+
+    async def aexplain(self, model: str, **params: Any) -> Explanation:
+        """Where a call to create a response would go now, and why, without sending it.
+
+        Takes what `aresponses` takes. Raises `UnknownModelError`, `BadRequestError` for arguments that are wrong.
+        """
+        request = Request(Verb.CREATE, model, params)
+        registry = self._registry
+        found = registry.resolve(model)
+        call = request.call(stream=False, group=found.group, wildcard=found.wildcard)
+        health = {each.id: each for each in self._pool.health() if each.group == found.group}
+        return await explain(_place(registry, found, call), self._checks, health)
+
+    def explain(self, model: str, **params: Any) -> Explanation:
+        """As `aexplain`, for synchronous callers."""
+        return self._portal.run(self.aexplain(model, **params))
 
     # closing
 

@@ -64,8 +64,6 @@ class Homes:
             lost = next((pinned[tie.key].deployment_id for tie in hard if tie.key in pinned), None)
         leaning = next((owners[tie.key] for tie in tied if not tie.hard and tie.key in owners), None)
         unknown = tuple(tie for tie in hard if tie.key not in pinned)
-        self.pins.stats.hit += home is not None
-        self.pins.stats.miss += home is None and bool(unknown)
         return Found(tied, home, lost, leaning if home is None else None, unknown)
 
     def _keep_apart(self, call: Call, tied: Sequence[Tie], pinned: dict[str, Pin], tenant: str) -> None:

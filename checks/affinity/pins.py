@@ -33,7 +33,12 @@ class AffinityStats:
     foreign: int = 0
     """Calls that named what belongs to another tenant."""
     store_error: int = 0
-    """Operations that the store could not do."""
+    """Operations on Redis that failed or took longer than their bound; the Router fills this in."""
+
+    def count(self, hit: bool, unknown: bool) -> None:
+        """Note one look-up."""
+        self.hit += hit
+        self.miss += unknown and not hit
 
 
 @dataclass(frozen=True, slots=True)

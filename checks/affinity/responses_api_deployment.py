@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 from weakref import WeakKeyDictionary
 
 from cachetools import LRUCache
@@ -89,10 +90,23 @@ class ResponsesApiDeployment(PreCallCheck):
         if not found.ties:
             return deployments
         self._found[call] = found
-        home, mode = found.home, "home"
-        if home is None and found.lost is None and self._discovery is not None:
-            home, mode = await self._discover(call, found, deployments), "discovered"
-        tied = found.tied
+        self.stats.count(found.home is not None, bool(found.unknown))
+        if found.home is None and found.lost is None and self._discovery is not None:
+            owner = await self._discover(call, found, deployments)
+            if owner is not None:
+                return self._narrow(call, replace(found, home=owner), deployments, "discovered")
+        return self._narrow(call, found, deployments, "home")
+
+    async def preview(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+        """As `eligible`, but no deployment is asked and nothing is counted."""
+        found = await self._homes.find(call, self._told(call))
+        return self._narrow(call, found, deployments, "home")
+
+    def _narrow(
+        self, call: Call, found: Found, deployments: Sequence[Deployment], mode: Literal["home", "discovered"]
+    ) -> Sequence[Deployment]:
+        """Those of `deployments` that what was found leaves."""
+        tied, home = found.tied, found.home
         if home is None:
             if found.lost is not None and tied is not None:
                 raise self._lost(found.lost, f"{tied.kind} {tied.name!r}", "this Router no longer has it")
@@ -103,8 +117,7 @@ class ResponsesApiDeployment(PreCallCheck):
         if not held and tied is not None:
             reason = f"it is in group {home.group!r}, and none that may serve a call to {call.group!r} shares its state"
             raise self._lost(home.id, f"{tied.kind} {tied.name!r}", reason)
-        affinity = Affinity("discovered" if mode == "discovered" else "home", home.id)
-        return Home(held, affinity, self._policy_of(call))
+        return Home(held, Affinity(mode, home.id), self._policy_of(call))
 
     def _told(self, call: Call) -> Mapping[str, str]:
         """Owners that the call itself tells: deployment ids by store key."""

@@ -51,6 +51,10 @@ class SignedAffinity(ResponsesApiDeployment):
         """The deployments of the call's home; all, if it has none."""
         return await super().eligible(self._open(call).call, deployments)
 
+    async def preview(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+        """As `eligible`, but no deployment is asked and nothing is counted."""
+        return await super().preview(self._open(call).call, deployments)
+
     def prepare(self, call: Call, deployment: Deployment) -> Call:
         """The call under the ids that upstream knows."""
         return self._open(call).call
