@@ -52,7 +52,7 @@ from providers.errors import (
     UnknownModelError,
     UnprocessableEntityError,
 )
-from providers.types import Call, Deployment, Verb
+from providers.types import Affinity, Call, Deployment, Verb
 from providers.views import Event, Response, Routing
 from router.explain import Explanation
 from router.functions import aresponses, responses

@@ -21,9 +21,10 @@ class Received:
         """Note one event."""
         if kind == "response.output_text.delta":
             index, part, delta = event.get("output_index"), event.get("content_index"), event.get("delta")
-            key = (index, part) if type(index) is type(part) is int else (_int(index), _int(part))  # no call per delta
+            if type(index) is not int or type(part) is not int:  # no call per delta
+                index, part = _int(index), _int(part)
             if isinstance(delta, str):
-                self._deltas.setdefault(key, []).append(delta)
+                self._deltas.setdefault((index, part), []).append(delta)
         elif kind in ("response.output_item.added", "response.output_item.done"):
             item = event.get("item")
             if isinstance(item, dict):
