@@ -24,6 +24,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 DEADLINE = 20.0
+TLS = Path(__file__).parent / "router" / "transport" / "tls"
+"""A certificate of this machine's loopback addresses, which is its own authority; no program is needed to make one."""
 
 
 def find_program() -> str:
@@ -224,9 +226,9 @@ def _ask(client: Redis, *command: str | int) -> Any:
 class TlsFront:
     """Ends TLS in front of a server, as the redis-server inside the wheel is built without it."""
 
-    def __init__(self, folder: Path, behind: Server) -> None:
-        self.ca, cert, key = _make_certificates(folder)
-        program = [sys.executable, str(Path(__file__).with_name("tls_relay.py")), str(cert), str(key)]
+    def __init__(self, behind: Server) -> None:
+        self.ca, both = TLS / "loopback.pem", TLS / "loopback-with-key.pem"
+        program = [sys.executable, str(Path(__file__).with_name("tls_relay.py")), str(both), str(both)]
         self._process = subprocess.Popen(
             [*program, str(behind.port)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
@@ -238,19 +240,3 @@ class TlsFront:
         """SIGKILL."""
         self._process.kill()
         self._process.wait(DEADLINE)
-
-
-def _make_certificates(folder: Path) -> tuple[Path, Path, Path]:
-    """Certificate of an authority, certificate and key of 127.0.0.1, made by the openssl program."""
-    ca, ca_key, cert, key, ext = (folder / name for name in ("ca.pem", "ca.key", "cert.pem", "cert.key", "ext"))
-    ext.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
-    new = "openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes"
-    commands = [
-        f"{new} -x509 -days 2 -subj /CN=authority -keyout {ca_key} -out {ca}",
-        f"{new} -subj /CN=127.0.0.1 -keyout {key} -out {folder / 'request'}",
-        f"openssl x509 -req -days 2 -in {folder / 'request'} -CA {ca} -CAkey {ca_key} -CAcreateserial"
-        f" -extfile {ext} -out {cert}",
-    ]
-    for command in commands:
-        subprocess.run(command.split(), check=True, capture_output=True, timeout=DEADLINE)
-    return ca, cert, key

@@ -46,7 +46,7 @@ def guarded(folder: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def tls(folder: Path, server: Server) -> Iterator[TlsFront]:
-    front = TlsFront(folder, server)
+    front = TlsFront(server)
     yield front
     front.kill()
 
