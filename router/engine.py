@@ -29,6 +29,7 @@ from providers.faults import malformed
 from providers.types import Affinity, Call, Deployment, HttpReply, JsonObject, Verb
 from providers.views import Routed, Routing
 from router.chooser import Chooser, Resolve
+from router.hiding import hide
 from router.outgoing import encode, in_background
 from router.plan import Failure, Plan
 from router.pool import Lease, Pool
@@ -273,6 +274,7 @@ class Engine:
         """Say that an attempt failed: to the pool, the record of the call, the checks."""
         deployment = lease.deployment
         error.deployment_id, error.provider = deployment.id, deployment.provider
+        hide(error, deployment)
         if isinstance(error, APITimeoutError) and not run.own:
             lease.cancel()  # the caller's own impatience says nothing about the deployment
         else:

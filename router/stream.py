@@ -19,6 +19,7 @@ from providers.base import EventDecoder
 from providers.errors import APIError, APITimeoutError, Attempt, StreamInterruptedError
 from providers.types import JsonObject
 from providers.views import Event, Response, Routing
+from router.hiding import hide
 from router.pool import Lease
 from router.received import Received
 from router.transport.base import OpenReply
@@ -277,6 +278,7 @@ class ResponseStream:
             return
         deployment = self._lease.deployment
         error.deployment_id, error.provider = deployment.id, deployment.provider
+        hide(error, deployment)
         if self._routing is not None:
             error.attempts = _ended_with(self._routing, error)
         error.received = self._seen(self._received.response())
