@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self, TypeAlias
+from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 from providers.errors import APIError
 from providers.types import Affinity, Call, Deployment, HomePolicy, JsonObject
@@ -144,4 +144,24 @@ class AffinityStore(Protocol):
 
     async def aclose(self) -> None:
         """Close connections."""
+        ...
+
+
+@runtime_checkable
+class ManyStore(AffinityStore, Protocol):
+    """An `AffinityStore` that can do several at a time, which a store of the user's own need not."""
+
+    async def get_many(self, keys: Sequence[str]) -> Mapping[str, str]:
+        """The values of those `keys` that have one, in one round trip; their times to live start anew.
+
+        Never raises for an outage.
+        """
+        ...
+
+    async def set_many(self, values: Mapping[str, str], *, ttl: float) -> None:
+        """Remember each of `values`, by key, for `ttl` seconds; here at once, in a place that others share soon after.
+
+        Nobody waits for it: for what `set` has to have told everyone before the caller goes on, use `set`. Never
+        raises for an outage.
+        """
         ...

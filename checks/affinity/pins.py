@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import cast
 
-from checks.base import AffinityStore
+from checks.base import AffinityStore, ManyStore
 
 _MARK = "\n"
 """Between a deployment's id and the tenant; in neither."""
@@ -62,11 +61,7 @@ class Pins:
         self._store = store
         self._ttl = ttl
         self.stats = AffinityStats()
-        # a user's own store need not have these
-        self._get_many = cast(
-            "Callable[[Sequence[str]], Awaitable[Mapping[str, str]]] | None", _optional(store, "get_many")
-        )
-        self._set_many = cast("Callable[..., Awaitable[None]] | None", _optional(store, "set_many"))
+        self._many = store if isinstance(store, ManyStore) else None
 
     async def find(self, keys: Sequence[str]) -> dict[str, Pin]:
         """The owners of those `keys` that have one: one round trip at most, if the store can."""
@@ -75,20 +70,26 @@ class Pins:
         if len(keys) == 1:
             value = await self._store.get(keys[0])
             return {} if value is None else {keys[0]: _read(value)}
-        if self._get_many is not None:
-            return {key: _read(value) for key, value in (await self._get_many(keys)).items()}
+        if self._many is not None:
+            return {key: _read(value) for key, value in (await self._many.get_many(keys)).items()}
         found = {key: await self._store.get(key) for key in keys}
         return {key: _read(value) for key, value in found.items() if value is not None}
 
-    async def learn(self, keys: Iterable[str], deployment_id: str, tenant: str) -> None:
-        """Remember `deployment_id` as the owner of `keys`."""
-        value = f"{deployment_id}{_MARK}{tenant}" if tenant else deployment_id
-        new = tuple(keys)
-        self.stats.learnt += len(new)
-        if self._set_many is not None and len(new) > 1:
-            await self._set_many(dict.fromkeys(new, value), ttl=self._ttl)
+    async def learn(self, key: str, deployment_id: str, tenant: str) -> None:
+        """Remember `deployment_id` as the owner of `key`. Whoever shares the store knows it when this returns."""
+        self.stats.learnt += 1
+        await self._store.set(key, _value(deployment_id, tenant), ttl=self._ttl)
+
+    async def note(self, keys: Sequence[str], deployment_id: str, tenant: str) -> None:
+        """Remember `deployment_id` as the owner of `keys`. If the store can, others come to know it beside the call."""
+        if not keys:
             return
-        for key in new:
+        self.stats.learnt += len(keys)
+        value = _value(deployment_id, tenant)
+        if self._many is not None:
+            await self._many.set_many(dict.fromkeys(keys, value), ttl=self._ttl)
+            return
+        for key in keys:
             await self._store.set(key, value, ttl=self._ttl)
 
     async def forget(self, key: str) -> None:
@@ -96,9 +97,8 @@ class Pins:
         await self._store.delete(key)
 
 
-def _optional(store: AffinityStore, name: str) -> object:
-    found = getattr(store, name, None)
-    return found if callable(found) else None
+def _value(deployment_id: str, tenant: str) -> str:
+    return f"{deployment_id}{_MARK}{tenant}" if tenant else deployment_id
 
 
 def _read(value: str) -> Pin:

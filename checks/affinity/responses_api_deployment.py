@@ -132,7 +132,7 @@ class ResponsesApiDeployment(PreCallCheck):
         owner = await self._discovery.find(call.group, wanted.name, deployments)
         if owner is not None:
             self.stats.discovered += 1
-            await self._homes.pins.learn((wanted.key,), owner.id, tenant_of(call.scope))
+            await self._homes.pins.learn(wanted.key, owner.id, tenant_of(call.scope))
         return owner
 
     async def observe(self, call: Call, deployment: Deployment, outcome: Outcome) -> None:
@@ -140,9 +140,10 @@ class ResponsesApiDeployment(PreCallCheck):
         if isinstance(outcome, Started):
             found = self._found.get(call)
             unknown = tuple(tie.key for tie in found.unknown if tie.kind is TieKind.RESPONSE) if found else ()
-            await self._learn(call, deployment, (outcome.response_id, *unknown))
+            await self._homes.pins.learn(outcome.response_id, deployment.id, tenant_of(call.scope))
+            await self._note(call, deployment, unknown)
         elif isinstance(outcome, Appeared):
-            await self._learn(call, deployment, learnt(outcome.event.to_dict()))
+            await self._note(call, deployment, learnt(outcome.event.to_dict()))
         elif isinstance(outcome, Failed):
             if not isinstance(outcome.error, (CallerError, RateLimitError)):
                 self._failing.setdefault(deployment.id, (self._wall(), type(outcome.error).__name__))
@@ -160,15 +161,14 @@ class ResponsesApiDeployment(PreCallCheck):
         json = response.to_dict()
         found = self._found.get(call)
         held = tuple(tie.key for tie in found.unknown if tie.kind in _KEPT) if found else ()
-        await self._learn(call, deployment, (*(key for key in learnt(json) if key != json.get("id")), *held))
+        await self._note(call, deployment, (*(key for key in learnt(json) if key != json.get("id")), *held))
         if self._transcripts is not None and call.verb is Verb.CREATE and self._policy_of(call).on_lost == "replay":
             turn = Turn.of(call, json)
             if turn is not None:
                 await self._transcripts.put(turn, ttl=self._ttl)
 
-    async def _learn(self, call: Call, deployment: Deployment, keys: Sequence[str]) -> None:
-        if keys:
-            await self._homes.pins.learn(keys, deployment.id, tenant_of(call.scope))
+    async def _note(self, call: Call, deployment: Deployment, keys: Sequence[str]) -> None:
+        await self._homes.pins.note(keys, deployment.id, tenant_of(call.scope))
 
     async def rescue(self, call: Call, error: APIError) -> Call | None:
         """What follows when home can't serve: the conversation replayed elsewhere, or `HomeLostError`."""

@@ -20,12 +20,21 @@ class Background:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    async def finish(self, timeout: float) -> None:
+        """Wait at most `timeout` seconds for what runs on this loop."""
+        mine = self._mine()
+        if mine:
+            await asyncio.wait(mine, timeout=timeout)
+
     async def stop(self, timeout: float) -> None:
         """Cancel what runs on this loop; wait at most `timeout` seconds for it. Forget what ran on loops now closed."""
-        loop = asyncio.get_running_loop()
-        mine = [task for task in list(self._tasks) if task.get_loop() is loop]
+        mine = self._mine()
         self._tasks.difference_update([task for task in list(self._tasks) if task.get_loop().is_closed()])
         for task in mine:
             task.cancel()
         if mine:
             await asyncio.wait(mine, timeout=timeout)
+
+    def _mine(self) -> list[asyncio.Task[None]]:
+        loop = asyncio.get_running_loop()
+        return [task for task in list(self._tasks) if task.get_loop() is loop]

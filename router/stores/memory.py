@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from cachetools import LRUCache
 
@@ -27,7 +27,7 @@ class Entry:
 
 
 class MemoryStore:
-    """An `AffinityStore` of this process, for any number of threads and event loops.
+    """A `ManyStore` of this process, for any number of threads and event loops.
 
     Holds at most `max_entries` (default 100,000); the least recently used goes first. cachetools' own timed cache
     keeps a heap of expiry times that each renewal would push to; as every `get` renews here, an LRU of entries
@@ -82,6 +82,20 @@ class MemoryStore:
     async def set(self, key: str, value: str, *, ttl: float) -> None:
         """Remember `value` for `ttl` seconds. `ValueError` unless `ttl` > 0."""
         self.remember(key, value, ttl)
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, str]:
+        """The values of those `keys` that have one; the times to live of these start anew."""
+        found: dict[str, str] = {}
+        for key in keys:
+            entry = self.lookup(key)
+            if entry is not None:
+                found[key] = entry.value
+        return found
+
+    async def set_many(self, values: Mapping[str, str], *, ttl: float) -> None:
+        """Remember each of `values`, by key, for `ttl` seconds. `ValueError` unless `ttl` > 0."""
+        for key, value in values.items():
+            self.remember(key, value, ttl)
 
     async def delete(self, key: str) -> None:
         """Forget `key`."""

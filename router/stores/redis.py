@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from redis.exceptions import RedisError
@@ -15,6 +15,7 @@ from router.stores.stats import StoreStats
 
 RENEWALS: Final = 10  # per time to live, at most
 _BATCH: Final = 200
+_TOGETHER: Final = 1000  # asked in one round trip; more would hold up what other calls ask
 _LONGEST: Final = 10.0**14  # milliseconds; more than Redis takes is no more than for ever
 
 # A pin is stored as "<time to live in ms> <value>", so that whoever reads it can renew it.
@@ -35,7 +36,7 @@ return held
 
 
 class RedisStore:
-    """An `AffinityStore`: memory answers if it can, else Redis; what one Router writes, the others find.
+    """A `ManyStore`: memory answers if it can, else Redis; what one Router writes, the others find.
 
     Of two writers that know nothing of each other, the first pin stands, and the second adopts it; who has read a pin
     may move it. A pin in use is renewed in Redis, in the background, at most ten times per time to live: so one
@@ -65,25 +66,28 @@ class RedisStore:
 
     async def get(self, key: str) -> str | None:
         """The value of `key`, whose time to live starts anew; None if there is none, or Redis alone would know."""
-        entry = self._memory.lookup(key)
-        if entry is not None:
-            self.stats.hits += 1
-            if self._memory.clock() - entry.written > entry.ttl / RENEWALS:
-                self._renew(key, entry)
-            return entry.value
+        value = self._recall(key)
+        if value is not None:
+            return value
         try:
-            held = await self._link.run(("EVAL", _READ, 1, self._name(key)))
-        except OutageError:
-            self.stats.misses += 1
-            self.stats.blind += 1
-            return None
-        if not isinstance(held, str):
-            self.stats.misses += 1
-            return None
-        self.stats.shared_hits += 1
-        ttl, _, value = held.partition(" ")
-        self._memory.remember(key, value, int(ttl) / 1000)
-        return value
+            held = await self._link.run(self._question(key))
+        except OutageError as outage:
+            held = outage
+        return self._learn(key, held)
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, str]:
+        """The values of those `keys` that have one, as `get` gives them; what memory lacks is asked together."""
+        found: dict[str, str] = {}
+        lacking: list[str] = []
+        for key in dict.fromkeys(keys):
+            value = self._recall(key)
+            if value is None:
+                lacking.append(key)
+            else:
+                found[key] = value
+        for start in range(0, len(lacking), _TOGETHER):
+            await self._ask(lacking[start : start + _TOGETHER], found)
+        return found
 
     async def set(self, key: str, value: str, *, ttl: float) -> None:
         """Remember `value` for `ttl` seconds. `ValueError` unless `ttl` > 0."""
@@ -93,6 +97,23 @@ class RedisStore:
             self._settle(key, pin, await self._link.run(self._command(key, pin)))
         except OutageError:
             self._defer(key, pin)
+
+    async def set_many(self, values: Mapping[str, str], *, ttl: float) -> None:
+        """Remember each of `values`, by key, for `ttl` seconds; Redis hears of it in the background.
+
+        What this process knows already is only renewed. `ValueError` unless `ttl` > 0.
+        """
+        news = False
+        for key, value in values.items():
+            entry = self._memory.lookup(key)
+            if entry is not None and entry.value == value and entry.ttl == ttl:
+                self._renew_old(key, entry)
+                continue
+            known = self._memory.remember(key, value, ttl)
+            self.stats.dropped += self._outbox.put(key, Pin(value, ttl, known))
+            news = True
+        if news and not self._link.down:
+            self._link.background(self._drain())
 
     async def delete(self, key: str) -> None:
         """Forget `key`; other Routers that have used it may remember it on their own."""
@@ -130,6 +151,40 @@ class RedisStore:
                 if write is not None:
                     self._settle(key, write, reply)
 
+    def _recall(self, key: str) -> str | None:
+        """What memory knows, renewed in Redis if that is due."""
+        entry = self._memory.lookup(key)
+        if entry is None:
+            return None
+        self.stats.hits += 1
+        self._renew_old(key, entry)
+        return entry.value
+
+    async def _ask(self, keys: Sequence[str], found: dict[str, str]) -> None:
+        """Add what Redis has of `keys` to `found`."""
+        try:
+            replies = await self._link.run_all([self._question(key) for key in keys])
+        except OutageError as outage:
+            replies = [outage] * len(keys)
+        for key, held in zip(keys, replies, strict=True):
+            value = self._learn(key, held)
+            if value is not None:
+                found[key] = value
+
+    def _question(self, key: str) -> Command:
+        return "EVAL", _READ, 1, self._name(key)
+
+    def _learn(self, key: str, held: object) -> str | None:
+        """The value in a reply to the question, which memory keeps from now on; None if there is none, or no reply."""
+        if not isinstance(held, str):
+            self.stats.misses += 1
+            self.stats.blind += isinstance(held, Exception)
+            return None
+        self.stats.shared_hits += 1
+        ttl, _, value = held.partition(" ")
+        self._memory.remember(key, value, int(ttl) / 1000)
+        return value
+
     def _name(self, key: str) -> str:
         return f"{self._prefix}:pin:{key}"
 
@@ -149,10 +204,11 @@ class RedisStore:
         if not self._link.down:  # it came back meanwhile, and does not know of this one
             self._link.background(self._drain())
 
-    def _renew(self, key: str, entry: Entry) -> None:
-        if self._link.down:
+    def _renew_old(self, key: str, entry: Entry) -> None:
+        now = self._memory.clock()
+        if now - entry.written <= entry.ttl / RENEWALS or self._link.down:
             return
-        entry.written = self._memory.clock()
+        entry.written = now
         self.stats.dropped += self._outbox.put(key, Pin(entry.value, entry.ttl, known=entry.value))
         self._link.background(self._drain())
 

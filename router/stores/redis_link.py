@@ -17,6 +17,7 @@ from functools import partial
 from typing import Final, Protocol, TypeAlias, TypeVar
 from weakref import WeakSet
 
+from redis.exceptions import ClusterDownError, OutOfMemoryError, ReadOnlyError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -29,6 +30,9 @@ from router.stores.stats import StoreStats
 logger: Final = logging.getLogger("router.stores")
 
 PROBE_BOUND: Final = 1.0  # nobody waits for a probe, and a cluster may have to be looked for at several addresses
+
+_AWAY: Final = (RedisConnectionError, RedisTimeoutError, ClusterDownError, ReadOnlyError, OutOfMemoryError)
+"""What says nothing of the command, but that this server takes none now."""
 
 T = TypeVar("T")
 Send: TypeAlias = Callable[[Sequence[Command]], Awaitable[list[object]]]
@@ -104,11 +108,14 @@ class RedisLink:
         self._background.start(work)
 
     async def aclose(self) -> None:
-        """End what runs in the background; close what this loop, and every loop that has ended, left open.
+        """Wait for what runs in the background, if Redis is well; close what this loop, and every loop that has ended,
+        left open.
 
         A link that is used again opens again.
         """
         self._circuit.rest()
+        if not self._circuit.down:  # writes that nobody waits for are not to be lost
+            await self._background.finish(self.timeout)
         await self._background.stop(self.timeout)
         with self._lock:
             client = self._clients.pop(asyncio.get_running_loop(), None)
@@ -210,7 +217,7 @@ class RedisLink:
 async def _send_all(client: RedisClient, commands: Sequence[Command]) -> list[object]:
     replies = await client.run_all(commands)
     for reply in replies:
-        if isinstance(reply, (RedisConnectionError, RedisTimeoutError)):
+        if isinstance(reply, _AWAY):
             raise reply
     return replies
 
