@@ -67,7 +67,7 @@ class AiohttpTransport:
         except TimeoutError as error:
             raise faults.too_late(url, timeout) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _fault(request, error) from error
+            raise _fault(request, error) from faults.fit_to_show(error)
         return AiohttpReply(response, session, url, self._max_body)
 
     async def aclose(self) -> None:

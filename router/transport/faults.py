@@ -19,6 +19,7 @@ from providers.types import HttpRequest
 
 _CREDENTIALS = frozenset({"authorization", "api-key", "x-api-key"})
 _ILLEGAL_VALUE = re.compile(r"[\x00\r\n]|^\s|\s$|[^\x00-\x7f]")
+_URL = re.compile(r"https?://[^\s'\"]+")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
@@ -29,6 +30,11 @@ def place(url: str) -> str:
     except ValueError:
         return "(not a URL)"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def fit_to_show(cause: BaseException) -> BaseException | None:
+    """`cause`, to be shown in a traceback, unless it quotes a URL: that may have a secret in its query."""
+    return None if _URL.search(str(cause)) else cause
 
 
 def no_address(url: str) -> ConfigurationError:
@@ -81,6 +87,7 @@ def unsendable(request: HttpRequest, cause: BaseException) -> APIError:
 def _reason(cause: BaseException) -> str:
     # aiohttp keeps the bare message apart from a text that quotes the whole URL.
     text = str(getattr(cause, "message", "") or cause).strip().partition("\n")[0]
+    text = _URL.sub(lambda url: place(url[0]), text)
     return f"{_kind(cause)}: {text}" if text else _kind(cause)
 
 
