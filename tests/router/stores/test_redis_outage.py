@@ -90,6 +90,56 @@ async def test_killed_and_started_again(frail: Server, open_store: OpenStore, lo
     assert "is back" in notice
 
 
+async def test_several_in_an_outage(frail: Server, open_store: OpenStore) -> None:
+    store = open_store(settings_for(frail))
+    await store.set("known", "d1", ttl=60)
+    frail.kill()
+    assert await store.get_many(["known", "a", "b"]) == {"known": "d1"}
+    assert (store.stats.outages, store.stats.blind) == (1, 2)
+    assert at_once(store.get_many(["known", "a", "b"])) == {"known": "d1"}
+    values = {f"item:{number}": "d1" for number in range(300)}
+    at_once(store.set_many(values, ttl=60))
+    assert store.waiting == 300
+    frail.start()
+    await back(store)
+    assert (store.waiting, store.stats.dropped) == (0, 0)
+    assert await open_store(settings_for(frail)).get_many(list(values)) == values
+
+
+async def test_several_that_find_redis_gone_wait(frail: Server, open_store: OpenStore) -> None:
+    store = open_store(settings_for(frail))
+    await store.set("known", "d1", ttl=60)
+    frail.kill()
+    values = {f"item:{number}": "d1" for number in range(300)}
+    await store.set_many(values, ttl=60)
+    await eventually(lambda: store.stats.outages, "outage")
+    assert store.waiting == 300
+    frail.start()
+    await back(store)
+    assert await open_store(settings_for(frail)).get_many(list(values)) == values
+
+
+async def test_several_that_a_demoted_master_refuses_wait(frail: Server, open_store: OpenStore) -> None:
+    store = open_store(settings_for(frail))
+    with frail.client() as client:
+        client.replicaof("127.0.0.1", "1")
+        await store.set_many({"a": "d1", "b": "d1"}, ttl=60)
+        await eventually(lambda: store.stats.outages, "outage")
+        assert (store.waiting, store.stats.dropped) == (2, 0)
+        client.replicaof("NO", "ONE")
+    await back(store)
+    assert await open_store(settings_for(frail)).get_many(["a", "b"]) == {"a": "d1", "b": "d1"}
+
+
+async def test_closing_in_an_outage_waits_for_nothing(frail: Server, open_store: OpenStore) -> None:
+    store = open_store(settings_for(frail))
+    frail.kill()
+    await store.set("a", "d1", ttl=60)
+    at_once(store.set_many({"b": "d1"}, ttl=60))
+    await store.aclose()
+    assert store.waiting == 2
+
+
 async def test_paused_and_resumed(frail: Server, open_store: OpenStore, log: Callable[[int], list[str]]) -> None:
     store = open_store(settings_for(frail), timeout=SHORT)
     await store.set("known", "d1", ttl=60)
