@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsons import OBJECTS
 
-from checks import transcript
+from checks.affinity import transcript
 from checks.affinity.transcript import Broken, Turn, chain, decode, encode, items_of
 from providers.types import Call, Verb
 from providers.views import OutputItem
