@@ -134,8 +134,13 @@ class RedisStore:
         return ("EVAL", _WRITE, 1, key, "", 1000, ""), ("EVAL", _READ, 1, key), ("DEL", key)
 
     async def recover(self, send: Send) -> None:
-        """Send what waits. Raises what `send` does; nothing is lost by it."""
-        while batch := self._outbox.take(_BATCH):
+        """Send what waits now, not what is added meanwhile: under load that would never end.
+
+        Raises what `send` does; nothing is lost by it.
+        """
+        left = len(self._outbox)
+        while left > 0 and (batch := self._outbox.take(min(_BATCH, left))):
+            left -= len(batch)
             sent = False
             try:
                 replies = await send([self._command(key, write) for key, write in batch.items()])

@@ -13,6 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol, TypeAlias, TypeVar
 from weakref import WeakSet
@@ -199,8 +200,15 @@ class RedisLink:
         with self._lock:
             self._adopt(asyncio.get_running_loop(), client)
         self.stats.recoveries += 1
+        for tenant in self._tenants:
+            self.background(self._finish(tenant))
         logger.info("Redis at %s is back after %.1f s", self._settings.where, lasted)
         return True
+
+    async def _finish(self, tenant: Tenant) -> None:
+        """Send what has come to wait while the tenant caught up."""
+        with suppress(OutageError):
+            await tenant.recover(self.run_all)
 
     async def _check(self, client: RedisClient) -> None:
         async with asyncio.timeout(max(PROBE_BOUND, self.timeout)):
