@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from checks.affinity.domain import same_domain
 from checks.affinity.pins import Pin, Pins, tenant_of
@@ -16,8 +16,7 @@ Locate = Callable[[str], Deployment | None]
 """The deployment with an id, wherever it is in the Router now; None if it is gone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What is known of where a call belongs."""
 
     ties: tuple[Tie, ...] = ()
@@ -52,32 +51,51 @@ class Homes:
         if not tied:
             return _NOWHERE
         tenant = tenant_of(call.scope)
-        known = told or {}
-        pinned = await self.pins.find([tie.key for tie in tied if tie.key not in known])
-        pinned |= {key: Pin(owner, tenant) for key, owner in known.items()}
-        self._keep_apart(call, tied, pinned, tenant)
-        owners = {key: owner for key, pin in pinned.items() if (owner := self._locate(pin.deployment_id)) is not None}
-        home = common_home(tied, owners, same_domain)
-        hard = [tie for tie in tied if tie.hard]
-        lost = None
-        if home is None:
-            lost = next((pinned[tie.key].deployment_id for tie in hard if tie.key in pinned), None)
-        leaning = next((owners[tie.key] for tie in tied if not tie.hard and tie.key in owners), None)
-        unknown = tuple(tie for tie in hard if tie.key not in pinned)
-        return Found(tied, home, lost, leaning if home is None else None, unknown)
-
-    def _keep_apart(self, call: Call, tied: Sequence[Tie], pinned: dict[str, Pin], tenant: str) -> None:
-        """Another tenant's things don't exist for this one; nor, under a scope, do responses that nobody remembers."""
+        if len(tied) == 1 and not told and tied[0].hard:
+            return self._only(call, tied, await self.pins.owner(tied[0].key), tenant)
+        if told:
+            pinned = await self.pins.find([tie.key for tie in tied if tie.key not in told])
+            pinned |= {key: Pin(owner, tenant) for key, owner in told.items()}
+        else:
+            pinned = await self.pins.find([tie.key for tie in tied])
+        owners: dict[str, Deployment] = {}
+        unknown: list[Tie] = []
+        lost: str | None = None
+        leaning: Deployment | None = None
         for tie in tied:
             pin = pinned.get(tie.key)
-            if pin is None:
-                if tenant and tie.kind is TieKind.RESPONSE:
-                    raise not_found(call, tie)
-            elif pin.tenant != tenant:
-                del pinned[tie.key]
+            if pin is None or pin.tenant != tenant:
                 if tie.hard:
-                    self.pins.stats.foreign += 1
-                    raise not_found(call, tie)
+                    self._keep_apart(call, tie, pin, tenant)
+                    unknown.append(tie)
+                continue
+            owner = self._locate(pin.deployment_id)
+            if owner is not None:
+                owners[tie.key] = owner
+                if leaning is None and not tie.hard:
+                    leaning = owner
+            elif lost is None and tie.hard:
+                lost = pin.deployment_id
+        home = common_home(tied, owners, same_domain)
+        if home is not None:
+            lost = leaning = None
+        return Found(tied, home, lost, leaning, tuple(unknown))
+
+    def _only(self, call: Call, tied: tuple[Tie, ...], pin: Pin | None, tenant: str) -> Found:
+        """As most follow-ups: one tie, which agrees with itself."""
+        if pin is None or pin.tenant != tenant:
+            self._keep_apart(call, tied[0], pin, tenant)
+            return Found(tied, unknown=tied)
+        owner = self._locate(pin.deployment_id)
+        return Found(tied, owner, pin.deployment_id if owner is None else None)
+
+    def _keep_apart(self, call: Call, tie: Tie, pin: Pin | None, tenant: str) -> None:
+        """Another tenant's things don't exist for this one; nor, under a scope, do responses that nobody remembers."""
+        if pin is not None:
+            self.pins.stats.foreign += 1
+            raise not_found(call, tie)
+        if tenant and tie.kind is TieKind.RESPONSE:
+            raise not_found(call, tie)
 
 
 _NOWHERE = Found()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 from checks.base import AffinityStore, ManyStore
 
@@ -40,8 +41,7 @@ class AffinityStats:
         self.miss += unknown and not hit
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(NamedTuple):
     """One remembered owner."""
 
     deployment_id: str
@@ -63,13 +63,18 @@ class Pins:
         self.stats = AffinityStats()
         self._many = store if isinstance(store, ManyStore) else None
 
+    async def owner(self, key: str) -> Pin | None:
+        """The owner of `key`."""
+        value = await self._store.get(key)
+        return None if value is None else _read(value)
+
     async def find(self, keys: Sequence[str]) -> dict[str, Pin]:
         """The owners of those `keys` that have one: one round trip at most, if the store can."""
         if not keys:
             return {}
         if len(keys) == 1:
-            value = await self._store.get(keys[0])
-            return {} if value is None else {keys[0]: _read(value)}
+            pin = await self.owner(keys[0])
+            return {} if pin is None else {keys[0]: pin}
         if self._many is not None:
             return {key: _read(value) for key, value in (await self._many.get_many(keys)).items()}
         found = {key: await self._store.get(key) for key in keys}

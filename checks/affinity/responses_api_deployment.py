@@ -16,6 +16,7 @@ from checks.affinity.homes import Found, Homes, Locate
 from checks.affinity.learnt import learnt
 from checks.affinity.pins import AffinityStats, Pins, tenant_of
 from checks.affinity.replay import replay
+from checks.affinity.residents import Residents
 from checks.affinity.tie import TieKind
 from checks.affinity.transcript import Broken, TranscriptStore, Turn, chain
 from checks.base import AffinityStore, Appeared, Failed, Finished, Home, Leaning, Outcome, PreCallCheck, Started
@@ -63,6 +64,7 @@ class ResponsesApiDeployment(PreCallCheck):
         self._discovery = discovery
         self._transcripts = transcripts
         self._wall = wall
+        self._residents = Residents()
         self._found: WeakKeyDictionary[Call, Found] = WeakKeyDictionary()
         self._failing: LRUCache[str, tuple[float, str]] = LRUCache(MOST_FAILING)
 
@@ -76,7 +78,7 @@ class ResponsesApiDeployment(PreCallCheck):
 
         Raises `HomeLostError` if the Router no longer has it.
         """
-        pin = (await self._homes.pins.find([response_id])).get(response_id)
+        pin = await self._homes.pins.owner(response_id)
         if pin is None:
             return None
         owner = self._locate(pin.deployment_id)
@@ -94,7 +96,7 @@ class ResponsesApiDeployment(PreCallCheck):
         if found.home is None and found.lost is None and self._discovery is not None:
             owner = await self._discover(call, found, deployments)
             if owner is not None:
-                return self._narrow(call, replace(found, home=owner), deployments, "discovered")
+                return self._narrow(call, found._replace(home=owner), deployments, "discovered")
         return self._narrow(call, found, deployments, "home")
 
     async def preview(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
@@ -106,18 +108,18 @@ class ResponsesApiDeployment(PreCallCheck):
         self, call: Call, found: Found, deployments: Sequence[Deployment], mode: Literal["home", "discovered"]
     ) -> Sequence[Deployment]:
         """Those of `deployments` that what was found leaves."""
-        tied, home = found.tied, found.home
+        home = found.home
         if home is None:
-            if found.lost is not None and tied is not None:
+            if found.lost is not None and (tied := found.tied) is not None:
                 raise self._lost(found.lost, f"{tied.kind} {tied.name!r}", "this Router no longer has it")
             if found.leaning is not None and found.leaning in deployments and len(deployments) > 1:
                 return Leaning(peers(found.leaning, deployments))
             return deployments
-        held = peers(home, deployments)
-        if not held and tied is not None:
+        held = self._residents.at_home(call.group, home, deployments, self._policy_of(call))
+        if not held and (tied := found.tied) is not None:
             reason = f"it is in group {home.group!r}, and none that may serve a call to {call.group!r} shares its state"
             raise self._lost(home.id, f"{tied.kind} {tied.name!r}", reason)
-        return Home(held, Affinity(mode, home.id), self._policy_of(call))
+        return held if mode == "home" else Home(held, Affinity(mode, home.id), held.policy)
 
     def _told(self, call: Call) -> Mapping[str, str]:
         """Owners that the call itself tells: deployment ids by store key."""

@@ -8,9 +8,9 @@ conversation answers faster and cheaper from its prompt cache. Hard ties outrank
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
+from typing import NamedTuple
 
 from providers.errors import BadRequestError
 from providers.types import Deployment
@@ -37,8 +37,7 @@ _TEXTS = frozenset({TieKind.ENCRYPTED, TieKind.CACHE_KEY, TieKind.SESSION})
 """Kinds whose names are no ids but contents, or texts of the caller's making: of any length, and perhaps private."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tie:
+class Tie(NamedTuple):
     """One reference from a call to what a deployment holds."""
 
     kind: TieKind
