@@ -142,6 +142,8 @@ class Chooser:
             if isinstance(narrowed, Home):
                 run.home = narrowed
             eligible = narrowed
+        if run.leaning:  # what one check would rather have, another may refuse
+            run.leaning = tuple(each for each in run.leaning if each in eligible)
         return (None if eligible is everyone and not run.place.alone else eligible), ordered
 
     def _reserve(self, call: Call) -> Callable[[Deployment, float], float]:
