@@ -18,10 +18,11 @@ from checks.affinity.pins import AffinityStats, Pins, tenant_of
 from checks.affinity.replay import replay
 from checks.affinity.residents import Residents
 from checks.affinity.tie import TieKind
+from checks.affinity.ties import MADE_UP
 from checks.affinity.transcript import Broken, TranscriptStore, Turn, chain
 from checks.base import AffinityStore, Appeared, Failed, Finished, Home, Leaning, Outcome, PreCallCheck, Started
 from providers.errors import APIError, CallerError, HomeLostError, PreviousResponseNotFoundError, RateLimitError
-from providers.types import Affinity, Call, Deployment, HomePolicy, Verb
+from providers.types import Affinity, Call, Deployment, HomePolicy, JsonObject, Verb
 from providers.views import View
 
 DEFAULT_TTL = 30 * 24 * 3600.0
@@ -74,12 +75,12 @@ class ResponsesApiDeployment(PreCallCheck):
         return self._homes.pins.stats
 
     async def home(self, response_id: str, scope: str | None = None) -> Deployment | None:
-        """The deployment that holds a response; None if nobody remembers. Whose it is, `eligible` judges.
+        """The deployment that holds a response; None if nobody remembers, or it is another tenant's than `scope`.
 
         Raises `HomeLostError` if the Router no longer has it.
         """
         pin = await self._homes.pins.owner(response_id)
-        if pin is None:
+        if pin is None or pin.tenant != tenant_of(scope):
             return None
         owner = self._locate(pin.deployment_id)
         if owner is None:
@@ -163,11 +164,22 @@ class ResponsesApiDeployment(PreCallCheck):
         json = response.to_dict()
         found = self._found.get(call)
         held = tuple(tie.key for tie in found.unknown if tie.kind in _KEPT) if found else ()
-        await self._note(call, deployment, (*(key for key in learnt(json) if key != json.get("id")), *held))
-        if self._transcripts is not None and call.verb is Verb.CREATE and self._policy_of(call).on_lost == "replay":
+        made_up = tuple(tie.key for tie in found.ties if tie.kind in MADE_UP) if found else ()
+        news = (key for key in learnt(json) if key != json.get("id"))
+        await self._note(call, deployment, (*news, *held, *made_up))
+        if self._transcripts is not None and self._policy_of(call).on_lost == "replay":
+            await self._record(self._transcripts, call, json)
+
+    async def _record(self, transcripts: TranscriptStore, call: Call, json: JsonObject) -> None:
+        """Keep what was said; of a background response, what it says when it is read later."""
+        turn: Turn | None = None
+        if call.verb is Verb.CREATE:
             turn = Turn.of(call, json)
-            if turn is not None:
-                await self._transcripts.put(turn, ttl=self._ttl)
+        elif call.verb in (Verb.GET, Verb.CANCEL) and call.response_id is not None:
+            known = await transcripts.get(call.response_id)
+            turn = known.updated(json) if known is not None and not known.finished else None
+        if turn is not None:
+            await transcripts.put(turn, ttl=self._ttl)
 
     async def _note(self, call: Call, deployment: Deployment, keys: Sequence[str]) -> None:
         await self._homes.pins.note(keys, deployment.id, tenant_of(call.scope))
@@ -192,8 +204,9 @@ class ResponsesApiDeployment(PreCallCheck):
         assert self._transcripts is not None
         owner = found.home.id if found.home is not None else found.lost or ""
         turns: list[Turn] | Broken = []
-        if call.previous_response_id is not None:
-            turns = await chain(self._transcripts, call.previous_response_id)
+        previous = {**call.body, **call.extra_body}.get("previous_response_id")
+        if isinstance(previous, str) and previous:
+            turns = await chain(self._transcripts, previous)
         if isinstance(turns, Broken) or call.verb is not Verb.CREATE:
             self.stats.lost += 1
             why = str(turns) if isinstance(turns, Broken) else f"a {call.verb} can't be replayed"

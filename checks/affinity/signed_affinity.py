@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from checks.affinity.homes import not_found
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from checks.affinity.rewriting import Unwrapped, rewrite, unwrap_request
 from checks.affinity.signed_id import SignedIdError, SignedIds, owner, refuse_collisions
 from checks.affinity.ties import ties
-from checks.base import Outcome
+from checks.base import Outcome, Started
 from providers.errors import APIError
 from providers.types import Call, Deployment, JsonObject
 
@@ -32,6 +32,7 @@ class SignedAffinity(ResponsesApiDeployment):
         refuse_collisions(everyone())
         self._ids = ids
         self._everyone = everyone
+        self._plain: WeakSet[Call] = WeakSet()  # calls without signed ids: what maps a call to itself is never freed
         self._opened: WeakKeyDictionary[Call, Unwrapped] = WeakKeyDictionary()
         self._owners: WeakKeyDictionary[Call, Mapping[str, str]] = WeakKeyDictionary()
 
@@ -44,7 +45,7 @@ class SignedAffinity(ResponsesApiDeployment):
                 raise
             return None
         if signed is None:
-            return await super().home(response_id)
+            return await super().home(response_id, scope)
         return owner(signed.owner_tag, self._everyone())
 
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
@@ -66,7 +67,10 @@ class SignedAffinity(ResponsesApiDeployment):
 
     async def observe(self, call: Call, deployment: Deployment, outcome: Outcome) -> None:
         """Learn, under upstream's ids."""
-        await super().observe(self._open(call).call, deployment, outcome)
+        opened = self._open(call).call
+        if isinstance(outcome, Started) and outcome.response_id == call.response_id:
+            outcome = Started(opened.response_id or outcome.response_id)
+        await super().observe(opened, deployment, outcome)
 
     async def rescue(self, call: Call, error: APIError) -> Call | None:
         """As the base's, under upstream's ids."""
@@ -77,9 +81,15 @@ class SignedAffinity(ResponsesApiDeployment):
 
     def _open(self, call: Call) -> Unwrapped:
         """The call under upstream's ids, opened once."""
+        if call in self._plain:
+            return Unwrapped(call, {}, {})
         opened = self._opened.get(call)
         if opened is None:
-            opened = self._opened[call] = self._unwrap(call)
+            opened = self._unwrap(call)
+            if opened.call is call:
+                self._plain.add(call)
+            else:
+                self._opened[call] = opened
         return opened
 
     def _unwrap(self, call: Call) -> Unwrapped:

@@ -21,6 +21,8 @@ _CARRIERS = frozenset(
         "tools",
     }
 )
+MADE_UP = frozenset({TieKind.CACHE_KEY, TieKind.SESSION})
+"""Kinds whose names no deployment has given."""
 _SESSIONS = ("session-id", "x-session-id")
 _SUBSTANCE = {
     "item_reference": None,
@@ -57,7 +59,7 @@ def ties(call: Call) -> tuple[Tie, ...]:
         if not isinstance(previous, str) or not previous:
             return ()
         return (Tie(TieKind.RESPONSE, previous, previous, True, "previous_response_id"),)
-    found = _Found()
+    found = _Found(call.scope)
     found.hard(TieKind.RESPONSE, call.response_id, "response_id")
     found.hard(TieKind.RESPONSE, previous, "previous_response_id")
     if not _CARRIERS.isdisjoint(body):
@@ -74,9 +76,10 @@ def ties(call: Call) -> tuple[Tie, ...]:
 class _Found:
     """Ties as they are found."""
 
-    __slots__ = ("_hard", "_items", "_soft")
+    __slots__ = ("_hard", "_items", "_scope", "_soft")
 
-    def __init__(self) -> None:
+    def __init__(self, scope: str | None) -> None:
+        self._scope = scope
         self._hard: dict[str, Tie] = {}
         self._soft: dict[str, Tie] = {}
         self._items: deque[tuple[str, str]] = deque(maxlen=MOST_SOFT_ITEMS)
@@ -92,7 +95,8 @@ class _Found:
     def soft(self, kind: TieKind, name: object, param: str) -> None:
         """Note a soft tie, if `name` can be the name of something."""
         if isinstance(name, str) and name:
-            key = store_key(kind, name)
+            # what callers make up themselves, two tenants may make up alike
+            key = store_key(kind, f"{self._scope}\n{name}" if self._scope and kind in MADE_UP else name)
             if key not in self._soft:
                 self._soft[key] = Tie(kind, name, key, False, param)
 
