@@ -20,8 +20,10 @@ from providers.errors import (
     APIError,
     APITimeoutError,
     Attempt,
+    CallerError,
     CredentialError,
     HomeLostError,
+    NotFoundError,
     RouterError,
     UnknownModelError,
 )
@@ -89,8 +91,8 @@ class Engine:
                 slow = deployment.provider.startswith("azure")
                 await self._move(run, Failure(error, deployment.id, home, deployment.num_retries, lease.probe, slow))
 
-    async def has(self, deployment: Deployment, response_id: str) -> bool:
-        """Whether a deployment has a response, by one read-only request. Never raises; no answer in time is a no."""
+    async def has(self, deployment: Deployment, response_id: str) -> bool | None:
+        """Whether a deployment has a response, by one read-only request; None if it can't be said now. Never raises."""
         call = Call(deployment.group, Verb.GET, response_id=response_id)
         provider = VENDORS[deployment.provider].provider
         try:
@@ -101,8 +103,10 @@ class Engine:
                 request = encode(provider, call, deployment, token)
                 reply = await self._transport.send(request, deployment.connection, timeout=PROBE_TIMEOUT)
                 await self._read(reply, provider, call, deployment, PROBE_TIMEOUT)
-        except (RouterError, TimeoutError):
+        except (CallerError, NotFoundError):
             return False
+        except (RouterError, TimeoutError):
+            return None
         return True
 
     def end_calls(self) -> None:
@@ -122,21 +126,23 @@ class Engine:
                 if run.plan.wait >= left:
                     raise error
             except APIError as last:
-                await self._rescue(run, last)
+                await self._rescue(run, last, failure.deployment_id)
         except APIError as last:
             last.attempts = tuple(run.attempts)
             raise
         if run.plan.target is not before:
             await self._turn(run, error)
 
-    async def _rescue(self, run: Run, error: APIError) -> None:
+    async def _rescue(self, run: Run, error: APIError, failed: str | None) -> None:
         """Begin anew with a call that does without its home, if a check has one; else raise what the call ends with."""
         if run.home is not None or isinstance(error, HomeLostError):
             for check in self._rescuers:
                 call = await check.rescue(run.call, error)
                 if call is not None:
                     run.call, run.home, run.error = call, None, None
-                    run.plan = Plan(run.plan.policy, run.plan.target, call.verb)
+                    # those that failed are asked only if there is nobody else
+                    tried = run.plan.tried if failed is None else run.plan.tried | {failed}
+                    run.plan = Plan(run.plan.policy, run.plan.target, call.verb, tried, visited=run.plan.visited)
                     return
         raise error
 

@@ -308,7 +308,7 @@ class Router(Verbs):
         in_memory = affinity_store is None and self._stores.link is None and self._settings.affinity == "store"
         return in_memory if wanted is None else wanted
 
-    async def _ask(self, deployment: Deployment, response_id: str) -> bool:
+    async def _ask(self, deployment: Deployment, response_id: str) -> bool | None:
         return await self._engine.has(deployment, response_id)
 
     async def _group_of(self, response_id: str, scope: str | None) -> str:

@@ -132,11 +132,12 @@ class ResponsesApiDeployment(PreCallCheck):
         wanted = next((tie for tie in found.unknown if tie.kind is TieKind.RESPONSE), None)
         if wanted is None:
             return None
-        owner = await self._discovery.find(call.group, wanted.name, deployments)
-        if owner is not None:
+
+        async def learn(owner: Deployment) -> None:
             self.stats.discovered += 1
             await self._homes.pins.learn(wanted.key, owner.id, tenant_of(call.scope))
-        return owner
+
+        return await self._discovery.find(call.group, wanted.name, deployments, learn)
 
     async def observe(self, call: Call, deployment: Deployment, outcome: Outcome) -> None:
         """Learn what the deployment holds now, and whether it fails."""
