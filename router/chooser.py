@@ -88,10 +88,9 @@ class Chooser:
             return Shortage("quota", error.retry_after, ((run.call.group, error.message),), _FOREIGN)
         group, call, home = run.call.group, run.call, run.home
         reserve = self._reserve(call) if self._reservers else None
-        if run.leaning:
-            got = self._pool.lease(
-                group, call, among=run.leaning, avoid=avoid, retry=True, reserve=reserve, force=False
-            )
+        leaning = self._pool.spare(group, run.leaning) if run.leaning else ()
+        if leaning:
+            got = self._pool.lease(group, call, among=leaning, avoid=avoid, retry=True, reserve=reserve, force=False)
             if isinstance(got, Lease):
                 return got
         # at home there is no other to turn to: its breaker is respected, and a wait may end as its probe

@@ -21,6 +21,8 @@ Reserve: TypeAlias = Callable[[Deployment, float], float]
 _ASKED = 4
 """Proposals of a strategy that may be out of room before the rest is simply walked through."""
 _EXPLAINED = 20
+_PREFERRED, _HEADSTART = 2, 4
+"""A preferred deployment may have so many times the calls in flight of the idlest, and so many more."""
 _RANKED: tuple[Cause, ...] = ("tried", "capacity", "quota", "breaker")
 
 
@@ -77,6 +79,20 @@ def choose(group: Group, wish: Wish, now: float, settings: HealthSettings) -> tu
         if member is not None:
             return member, member.breaker.wants_probe(now)
     return _shortage(group, wish, everyone, now, settings)
+
+
+def spare(group: Group, preferred: Iterable[Deployment]) -> list[Deployment]:
+    """Those of `preferred` that are ready in the first tier that has any, and have calls to spare.
+
+    The bound is that of consistent hashing with bounded loads (Mirrokni, Thorup and Zadimoghaddam, 2018), with the
+    idlest in place of the average: what everybody prefers would otherwise serve everybody.
+    """
+    first = next((ready for ready in group.tiers if ready), None)
+    if first is None:
+        return []
+    most = _PREFERRED * first.idlest()[0].in_flight + _HEADSTART
+    members = ((each, group.members.get(each.id)) for each in preferred)
+    return [each for each, member in members if member and member.ready is first and member.in_flight < most]
 
 
 def _narrowed(group: Group, wish: Wish) -> list[Member] | None:

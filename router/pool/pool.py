@@ -17,7 +17,7 @@ from providers.types import Call, Deployment
 from router.pool import outcome
 from router.pool.breaker import Breaker
 from router.pool.budget import RetryBudget
-from router.pool.choice import Reserve, Wish, ask, choose
+from router.pool.choice import Reserve, Wish, ask, choose, spare
 from router.pool.group import Group
 from router.pool.lease import Lease, Shortage
 from router.pool.measure import Measure, Pace
@@ -146,6 +146,12 @@ class Pool:
         if self._dropped:
             self._sweep()
         return taken
+
+    def spare(self, group: str, preferred: Sequence[Deployment]) -> list[Deployment]:
+        """Those of `preferred` that may be preferred now: usable, of the first tier, and not much busier than others."""
+        with self._lock:
+            home = self._groups.get(group)
+            return [] if home is None else spare(home, preferred)
 
     def _take(self, group: Group, member: Member, probe: bool, now: float) -> Lease:
         member.in_flight += 1
