@@ -429,6 +429,16 @@ async def test_a_body_that_does_not_end_after_its_last_event(end: tuple[bytes | 
         assert states(router) == {"s0": 0}
 
 
+async def test_what_follows_the_last_event_is_read_and_ignored() -> None:
+    script = Script(HEAD, sse(*GOOD), None, piece(b"data: [DONE]\n\n"), END)
+    async with scripted(script) as (router, _):
+        stream = await start(router)
+        assert [(await anext(stream)).to_dict() for _ in GOOD] == list(GOOD)
+        script.go_on.set()
+        assert await read(stream) == []
+        assert states(router) == {"s0": 0}
+
+
 async def test_cancelled_while_the_body_ends() -> None:
     async with scripted(Script(HEAD, sse(*GOOD), None)) as (router, servers):
         stream = await start(router)

@@ -12,7 +12,9 @@ from redis_servers import until
 from responses_protocol import check_stream
 from routers import AFFINITY, KEY, bodies, closed, entry, group, in_flight, misbehave, read, served, serving
 
+from checks.base import PreCallCheck
 from providers.simulated import SimulatedUpstream
+from providers.types import Call
 from providers.views import View
 from router import (
     APITimeoutError,
@@ -24,6 +26,7 @@ from router import (
     SyncResponseStream,
     UnknownModelError,
 )
+from router.sync import Portal
 
 
 @pytest.fixture
@@ -288,6 +291,52 @@ def test_closing_ends_sync_calls_and_streams(pair: list[SimulatedUpstream]) -> N
     stream.close()
     assert [each.in_flight for each in router.health()] == [0, 0]
     assert not any(thread.name == "homing-router-sync" for thread in threading.enumerate())
+
+
+class Stuck(PreCallCheck):
+    """Never answers."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+
+    async def eligible(self, call: Call, deployments: Any) -> Any:
+        self.reached.set()
+        await asyncio.Event().wait()
+
+
+def test_closing_ends_a_sync_call_wherever_it_is(pair: list[SimulatedUpstream]) -> None:
+    check = Stuck()
+    router = Router(group(pair), optional_pre_call_checks=[check])
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(router.responses, "gpt", "hi")
+        assert check.reached.wait(20)
+        router.close()
+        with pytest.raises(RouterError, match="closed while the call was on its way"):
+            call.result(20)
+
+
+def test_the_thread_may_be_ended_from_within() -> None:
+    """As the collector does, if it runs there."""
+    portal = Portal()
+
+    async def end() -> threading.Thread:
+        portal.stop()
+        return threading.current_thread()
+
+    portal.run(end()).join(20)
+    assert not portal.running
+    portal.stop()
+
+
+async def test_verbs_without_an_input() -> None:
+    async with serving(1) as (upstream,):
+        router = Router(group([upstream]), optional_pre_call_checks=AFFINITY)
+        response = await router.aresponses("gpt", "hi")
+        compacted = await router.acompact_responses("gpt", previous_response_id=response.id)
+        counted = await router.acount_input_tokens("gpt", previous_response_id=response.id)
+        assert (served(compacted), served(counted)) == ("u0", "u0")  # type: ignore[arg-type]
+        assert all("input" not in body for body in bodies(upstream)[1:])
+        await closed(router, [upstream])
 
 
 async def test_timeouts_of_a_call() -> None:
