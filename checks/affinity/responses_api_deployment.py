@@ -92,7 +92,8 @@ class ResponsesApiDeployment(PreCallCheck):
         found = await self._homes.find(call, self._told(call))
         if not found.ties:
             return deployments
-        self._found[call] = found
+        if found.home is None or len(found.ties) > 1:  # one tie to a known home is soon looked up again
+            self._found[call] = found
         self.stats.count(found.home is not None, bool(found.unknown))
         if found.home is None and found.lost is None and self._discovery is not None:
             owner = await self._discover(call, found, deployments)
@@ -191,8 +192,8 @@ class ResponsesApiDeployment(PreCallCheck):
         expired = isinstance(error, PreviousResponseNotFoundError)
         if isinstance(error, CallerError) and not (expired and policy.on_lost == "replay"):
             return None
-        found = self._found.get(call)
-        if policy.on_lost == "replay" and self._transcripts is not None and found is not None:
+        found = self._found.get(call) or await self._homes.find(call, self._told(call))
+        if policy.on_lost == "replay" and self._transcripts is not None:
             return await self._replay(call, found, policy, error)
         if isinstance(error, RateLimitError):
             return None  # busy, not lost
@@ -224,9 +225,9 @@ class ResponsesApiDeployment(PreCallCheck):
     def _policy_of(self, call: Call) -> HomePolicy:
         return call.home or self._policies.get(call.group, self._policy)
 
-    def _wrapped(self, found: Found | None, error: APIError) -> HomeLostError:
-        owner = error.deployment_id or (found.home.id if found is not None and found.home is not None else "")
-        tied = found.tied if found is not None else None
+    def _wrapped(self, found: Found, error: APIError) -> HomeLostError:
+        owner = error.deployment_id or (found.home.id if found.home is not None else "")
+        tied = found.tied
         what = f"{tied.kind} {tied.name!r}" if tied is not None else "the conversation"
         lost = self._lost(owner, what, error.message)
         lost.retry_after = error.retry_after
