@@ -67,6 +67,8 @@ class Chooser:
             left = run.patience(self._clock(), got.kind)
             jitter = self._rng.random()
             wait = plan.patience(got.kind, got.wait, error, jitter=jitter, left=left, at_home=run.home is not None)
+            if wait is None and run.may_insist(self._clock(), got.kind, error):
+                wait = left
             if wait is None or (got.kind == "tried" and not self._pool.budget(group).withdraw()):
                 raise error
             run.plan = plan = plan.charge()
@@ -93,7 +95,8 @@ class Chooser:
             got = self._pool.lease(group, call, among=leaning, avoid=avoid, retry=True, reserve=reserve, force=False)
             if isinstance(got, Lease):
                 return got
-        # at home there is no other to turn to: its breaker is respected, and a wait may end as its probe
+        # at home there is no other to turn to: its breaker is respected while there is time, and a wait may end as its
+        # probe
         return self._pool.lease(
             group,
             call,
@@ -102,7 +105,7 @@ class Chooser:
             avoid=avoid,
             retry=run.plan.retrying and home is None,
             reserve=reserve,
-            force=home is None,
+            force=home is None or run.insists,
         )
 
     def _find_again(self, run: Run) -> bool:

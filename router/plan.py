@@ -52,7 +52,7 @@ _MORE_AT_HOME = 3
 _LOOK_AGAIN = 1.0
 """Seconds to wait where nobody can say how long it takes."""
 
-_CERTAIN = (CallerError, CredentialError, NotFoundError, InsufficientQuotaError)
+CERTAIN = (CallerError, CredentialError, NotFoundError, InsufficientQuotaError)
 """What the same deployment would answer again."""
 
 _CEILING = wait_exponential(multiplier=0.25, max=8)
@@ -198,7 +198,7 @@ class Plan:
             return plan._turn(error, at_home=failure.at_home)
         if plan.sent >= MAX_ATTEMPTS or plan.allowed == 0:
             return plan._turn(error, at_home=failure.at_home)
-        if failure.probe or isinstance(error, (*_CERTAIN, RateLimitError)):
+        if failure.probe or isinstance(error, (*CERTAIN, RateLimitError)):
             return plan
         if plan.retries >= plan.allowed:
             return plan._turn(error, at_home=failure.at_home)
@@ -218,7 +218,7 @@ class Plan:
         call `at_home` has nowhere else to go.
         """
         if (
-            isinstance(error, _CERTAIN)
+            isinstance(error, CERTAIN)
             or kind == "empty"
             or (self.sent and not self.charged and self.retries >= self.allowed)
         ):

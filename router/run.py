@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from checks.base import Home, PreCallCheck
 from providers.errors import APIError, Attempt
 from providers.types import Call, Deployment
-from router.plan import LONGEST_WAIT, Plan
+from router.plan import CERTAIN, LONGEST_WAIT, Plan
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds for one attempt where nobody set a limit, as in the OpenAI SDK."""
@@ -92,6 +92,27 @@ class Run:
         if self.home is not None and kind != "capacity":
             longest = self.home.policy.wait if self.home.policy.on_lost == "wait" else 0.0
         return min(self.left(now), longest - self.waited)
+
+    @property
+    def insists(self) -> bool:
+        """Whether home is asked though its breaker is open: it was waited for as long as it may be."""
+        policy = self.home.policy if self.home is not None else None
+        return policy is not None and policy.on_lost == "wait" and 0 < policy.wait <= self.waited
+
+    def may_insist(self, now: float, kind: str, error: APIError) -> bool:
+        """Whether home is worth asking once more when the time to wait for it is over.
+
+        A breaker that stays open for longer says when others may try; this call has nowhere else to go. `kind` is the
+        pool's shortage, `error` what home said last.
+        """
+        return (
+            kind == "breaker"
+            and self.home is not None
+            and self.home.policy.on_lost == "wait"
+            and self.plan.policy.wait_when_down
+            and 0 < self.patience(now) < self.left(now)
+            and not isinstance(error, CERTAIN)
+        )
 
 
 def overriding(checks: Sequence[PreCallCheck], method: str) -> tuple[PreCallCheck, ...]:
