@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, Literal, overload
 
 from cachetools import LRUCache
 
@@ -51,6 +51,12 @@ def _router(model: str, params: dict[str, Any]) -> Router:
         return router
 
 
+@overload
+async def aresponses(model: str, input: Any = ..., *, stream: Literal[False] = False, **params: Any) -> Response: ...
+@overload
+async def aresponses(model: str, input: Any = ..., *, stream: Literal[True], **params: Any) -> ResponseStream: ...
+@overload
+async def aresponses(model: str, input: Any = ..., *, stream: bool, **params: Any) -> Response | ResponseStream: ...
 async def aresponses(model: str, input: Any = ..., *, stream: bool = False, **params: Any) -> Response | ResponseStream:
     """Create a response with no Router: `model` is `provider/model`, the key comes from the environment.
 
@@ -64,6 +70,12 @@ async def aresponses(model: str, input: Any = ..., *, stream: bool = False, **pa
     return await router.aresponses(model, stream=stream, **params)
 
 
+@overload
+def responses(model: str, input: Any = ..., *, stream: Literal[False] = False, **params: Any) -> Response: ...
+@overload
+def responses(model: str, input: Any = ..., *, stream: Literal[True], **params: Any) -> SyncResponseStream: ...
+@overload
+def responses(model: str, input: Any = ..., *, stream: bool, **params: Any) -> Response | SyncResponseStream: ...
 def responses(model: str, input: Any = ..., *, stream: bool = False, **params: Any) -> Response | SyncResponseStream:
     """As `aresponses`, for synchronous callers."""
     router = _router(model, params)

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from providers.simulated import Behaviour, SimulatedUpstream
 from providers.views import Event, Response
-from router import ResponseStream, Router
+from router import APIError, ResponseStream, Router
 
 KEY = "sk-secret-0123456789"
 """The key of every deployment made here."""
@@ -41,9 +41,7 @@ async def serving(
 ) -> AsyncIterator[list[SimulatedUpstream]]:
     """Simulated deployments `u0`, `u1`, … in this loop."""
     async with AsyncExitStack() as stack:
-        made = [
-            SimulatedUpstream(f"u{index}", seed=index, behaviour=behaviour, sleep=sleep) for index in range(count)
-        ]
+        made = [SimulatedUpstream(f"u{index}", seed=index, behaviour=behaviour, sleep=sleep) for index in range(count)]
         for upstream in made:
             await stack.enter_async_context(upstream)
         yield made
@@ -62,6 +60,17 @@ def misbehave(upstream: SimulatedUpstream, fault: Any = None, **more: Any) -> No
 async def read(stream: ResponseStream) -> list[dict[str, Any]]:
     """The JSON of every event up to the end."""
     return [event.to_dict() async for event in stream]
+
+
+async def read_until_error(stream: ResponseStream) -> tuple[list[dict[str, Any]], APIError]:
+    """The JSON of every event of a stream that fails, and what it fails with."""
+    events: list[dict[str, Any]] = []
+    try:
+        async for event in stream:
+            events.append(event.to_dict())  # noqa: PERF401 - kept when it fails
+    except APIError as error:
+        return events, error
+    raise AssertionError(f"the stream ended well, with {events[-1]}")
 
 
 async def create(router: Router, stream: bool, model: str = "gpt", input: Any = "hi", **params: Any) -> Response:

@@ -1,4 +1,4 @@
-"""Follow-ups come home: every strategy, streamed and not, async and sync, pins in memory and in Redis. Bursts spread."""
+"""Follow-ups come home: every strategy, streamed and not, async and sync, pins in memory and in Redis."""
 
 import asyncio
 from collections import Counter

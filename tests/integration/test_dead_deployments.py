@@ -1,4 +1,4 @@
-"""One of two deployments dead in each way there is: nobody notices. All of them dead: one error that says everything."""
+"""One of two deployments dead in each way there is: nobody notices. All dead: one error that says everything."""
 
 import asyncio
 from collections import Counter
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fakes import Clock
-from routers import AFFINITY, closed, create, entry, group, misbehave, read, served, serving, tick
+from routers import AFFINITY, closed, create, entry, group, misbehave, read, read_until_error, served, serving, tick
 
 from providers.simulated import FAULTS, Fault, SimulatedUpstream
 from router import (
@@ -197,15 +197,12 @@ async def test_after_output_the_error_is_the_callers_to_see(fault: Fault) -> Non
         for upstream in upstreams:
             misbehave(upstream, fault, cut_after=3)
         stream = await router.aresponses("gpt", "hi", stream=True)
-        events = []
-        with pytest.raises(WHOLE[fault]) as raised:
-            async for event in stream:
-                events.append(event)
-        error = raised.value
-        text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+        events, error = await read_until_error(stream)
+        assert type(error) is WHOLE[fault]
+        text = "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
         assert error.received is not None
         assert Response(error.received).output_text == text != ""
-        assert error.received["id"] == events[0].response.id
+        assert error.received["id"] == events[0]["response"]["id"]
         assert sum(upstream.calls for upstream in upstreams) == 1, "and nobody else was asked"
         failing = next(each for each in router.health() if each.failures)
         assert failing.id == error.deployment_id
@@ -300,9 +297,15 @@ async def test_fallbacks_of_one_call() -> None:
             assert (served(answer), answer.routing.fallbacks) == ("u2", 2)
             body: Any = three.requests[-1].body
             assert (body["temperature"], body["user"], body["input"]) == (0.1, "f", "hi")
-        for nothing in ({"fallbacks": []}, {"disable_fallbacks": True}, {"max_fallbacks": 0}, {"fallbacks": {"x": []}}):
+        off: list[tuple[str, Any]] = [
+            ("fallbacks", []),
+            ("disable_fallbacks", True),
+            ("max_fallbacks", 0),
+            ("fallbacks", {"x": []}),
+        ]
+        for name, value in off:
             with pytest.raises(InternalServerError) as raised:
-                await router.aresponses("u0", "hi", **nothing)  # type: ignore[arg-type]
+                await router.aresponses("u0", "hi", **{name: value})
             assert {each.model_group for each in raised.value.attempts} == {"u0"}
         with pytest.raises(InternalServerError) as raised:
             await router.aresponses("u0", "hi", fallbacks=["u1", "u2"], max_fallbacks=1)
@@ -346,7 +349,8 @@ async def test_retries_by_class_and_deployment() -> None:
         assert await sent("500", by_class, num_retries=1) == 2
         assert await sent("500", plain, retry_policy={"InternalServerErrorRetries": 1}) == 2
         assert await sent("hang", by_class, timeout=0.03) == 1
-        by_group = make(retry_policy={"InternalServerErrorRetries": 4}, model_group_retry_policy={"gpt": {"InternalServerErrorRetries": 0}})  # fmt: skip
+        never = {"gpt": {"InternalServerErrorRetries": 0}}
+        by_group = make(retry_policy={"InternalServerErrorRetries": 4}, model_group_retry_policy=never)
         assert await sent("500", by_group) == 1
         own = make(own={"num_retries": 1})
         assert await sent("500", own) == 2

@@ -103,7 +103,7 @@ async def test_a_call_cancelled_at_each_of_its_awaits(
         settings = {"redis_url": f"redis://127.0.0.1:{redis.port}", "redis_key_prefix": f"cut{next(_prefixes)}"}
 
     async with serving(2, Behaviour(fault=fault, latency=1, token_delay=1), tick) as upstreams:
-        checks = [*AFFINITY, "rate_limit", Slow()]
+        checks: list[Any] = [*AFFINITY, "rate_limit", Slow()]
         router = Router(
             group(upstreams, rpm=100_000),
             optional_pre_call_checks=checks,

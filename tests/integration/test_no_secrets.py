@@ -172,7 +172,7 @@ async def test_settings_and_what_is_wrong_with_them(caplog: pytest.LogCaptureFix
         await closed(router, upstreams)
     wrong = secretive("http://127.0.0.1:9", tpm="many", apy_key=SECRETS["api_key"])
     with pytest.raises(ConfigurationError) as refused:
-        Router([wrong], redis_url=f"reddis://:{SECRETS['redis']}@127.0.0.1", **{"redis_pasword": SECRETS["redis"]})
+        Router([wrong], redis_url=f"reddis://:{SECRETS['redis']}@127.0.0.1", redis_pasword=SECRETS["redis"])  # type: ignore[call-arg] # fmt: skip
     assert "apy_key" in str(refused.value)
     check(shown(refused.value))
     with pytest.raises(ConfigurationError) as refused:

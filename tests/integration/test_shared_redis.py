@@ -64,7 +64,7 @@ async def test_a_pin_of_one_is_honoured_by_the_others_next_call(stream: bool, sh
             response = await create(routers[turn % 3], stream, previous_response_id=response.id)
             assert served(response) == home
         got = await routers[1].aget_responses(response.id)
-        assert served(got) == home  # type: ignore[arg-type]
+        assert served(got) == home
         await routers[2].adelete_responses(response.id)
         for router in routers[1:]:
             await router.aclose()
@@ -77,7 +77,7 @@ async def test_a_stream_is_known_to_others_before_its_first_event_is_handed_out(
         for _ in range(10):
             stream = await one.aresponses("gpt", "hi", stream=True, background=True)
             created = await anext(stream)
-            assert served(await two.aget_responses(created.response.id)) == served(stream)  # type: ignore[arg-type]
+            assert served(await two.aget_responses(created.response.id)) == served(stream)
             await stream.aclose()
         await one.aclose()
         await closed(two, upstreams)
@@ -100,7 +100,7 @@ async def test_a_cooldown_found_by_one_spares_the_other_within_a_second(
 ) -> None:
     clock = Clock()
     async with serving(2) as upstreams:
-        strategy = {"routing_strategy": "round-robin", "clock": clock}
+        strategy: dict[str, Any] = {"routing_strategy": "round-robin", "clock": clock}
         one, two = (Router(group(upstreams), **shared, **strategy) for _ in range(2))
         await two.aresponses("u1", "hi")  # it has looked at the board, and found it empty
         misbehave(upstreams[0], fault, retry_after=30)
@@ -192,9 +192,7 @@ async def load(router: Router, conversations: int = 8) -> Any:
 
 
 @pytest.mark.parametrize("outage", ["killed", "paused"])
-async def test_no_call_fails_while_redis_is_away(
-    outage: str, frail: Server, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_no_call_fails_while_redis_is_away(outage: str, frail: Server, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     async with serving(4) as upstreams:
         url = f"redis://127.0.0.1:{frail.port}"

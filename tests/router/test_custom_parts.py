@@ -153,7 +153,8 @@ async def test_a_typed_refusal_is_raised_as_it_is(error: Any) -> None:
     async with serving(2) as upstreams:
         check = Raising(error)
         router = Router([entry(upstreams[0]), entry(upstreams[1], "spare")], optional_pre_call_checks=[check])
-        for params in ({}, {"fallbacks": ["spare"]}):
+        calls: list[dict[str, Any]] = [{}, {"fallbacks": ["spare"]}]
+        for params in calls:
             with pytest.raises(type(error)) as raised:
                 await router.aresponses("gpt", "hi", **params)
             assert raised.value is error
@@ -171,9 +172,7 @@ async def test_a_limit_of_a_check_is_waited_for(clock: Clock) -> None:
 
     async with serving(1) as upstreams:
         error = RateLimitError("one a minute", retry_after=7)
-        router = Router(
-            group(upstreams), optional_pre_call_checks=[Raising(error, times=2)], clock=clock, sleep=sleep
-        )
+        router = Router(group(upstreams), optional_pre_call_checks=[Raising(error, times=2)], clock=clock, sleep=sleep)
         await router.aresponses("gpt", "hi")
         assert waits == [7, 7]
         await closed(router, upstreams)
@@ -251,7 +250,8 @@ async def test_what_observers_raise_is_logged_and_nobody_elses(caplog: pytest.Lo
 
         misbehave(upstreams[0], "500")
         router = Router(
-            [entry(upstreams[0], order=0), entry(upstreams[1], order=1)], optional_pre_call_checks=[Moody(), Attentive()]
+            [entry(upstreams[0], order=0), entry(upstreams[1], order=1)],
+            optional_pre_call_checks=[Moody(), Attentive()],
         )
         for stream in (False, True):
             told.clear()
@@ -331,9 +331,7 @@ async def test_one_affinity_store_may_serve_several_routers() -> None:
 
     async with serving(3) as upstreams:
         store = MemoryStore()
-        routers = [
-            Router(group(upstreams), optional_pre_call_checks=AFFINITY, affinity_store=store) for _ in range(2)
-        ]
+        routers = [Router(group(upstreams), optional_pre_call_checks=AFFINITY, affinity_store=store) for _ in range(2)]
         for _ in range(6):
             first = await routers[0].aresponses("gpt", "hi")
             assert served(await routers[1].aresponses("gpt", "more", previous_response_id=first.id)) == served(first)
@@ -384,7 +382,7 @@ async def test_a_strategy_that_returns_junk_is_blamed_by_name(junk: Any, narrowe
         strategy = Returning(junk)
         router = Router(group(upstreams), routing_strategy=strategy, optional_pre_call_checks=checks)
         expected: Any = KeyError if isinstance(junk, Exception) else RouterError
-        with pytest.raises(expected, match="lost|the strategy Returning returned"):
+        with pytest.raises(expected, match=r"lost|the strategy Returning returned"):
             await router.aresponses("gpt", "hi")
         assert in_flight(router) == {}
         assert sum(upstream.calls for upstream in upstreams) == 0

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import importlib
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -33,7 +34,7 @@ async def close_all() -> None:
 
 async def test_async() -> None:
     async with serving(1) as (upstream,):
-        where = {"api_key": "sk-1", "api_base": upstream.url}
+        where: dict[str, Any] = {"api_key": "sk-1", "api_base": upstream.url}
         response = await router.aresponses("openai/o1-pro", "hi", temperature=0.5, **where)
         assert response.output_text
         stream = await router.aresponses(model="openai/o1-pro", input="hi", stream=True, **where)
@@ -52,7 +53,7 @@ async def test_async() -> None:
 
 def test_sync() -> None:
     with SimulatedUpstream.in_thread("u0") as upstream:
-        where = {"api_key": "sk-1", "api_base": upstream.url}
+        where: dict[str, Any] = {"api_key": "sk-1", "api_base": upstream.url}
         assert router.responses("openai/o1-pro", "hi", **where).output_text
         stream = router.responses("openai/o1-pro", input="hi", stream=True, **where)
         assert isinstance(stream, SyncResponseStream)
@@ -89,7 +90,11 @@ async def test_a_token_provider_may_be_passed() -> None:
 
         for _ in range(2):
             await router.aresponses(
-                "azure/gpt", "hi", api_base=upstream.url, azure_ad_token_provider=token, api_version="2025-03-01-preview"
+                "azure/gpt",
+                "hi",
+                api_base=upstream.url,
+                azure_ad_token_provider=token,
+                api_version="2025-03-01-preview",
             )
         assert [record.headers["authorization"] for record in upstream.requests] == ["Bearer fetched"] * 2
         assert bodies(upstream)[0] == {"model": "gpt", "input": "hi"}

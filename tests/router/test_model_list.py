@@ -197,7 +197,9 @@ async def test_a_deployment_asked_for_by_id_that_goes_away_meanwhile() -> None:
 
 async def test_what_an_owner_that_is_gone_held() -> None:
     async with serving(3) as upstreams:
-        router = Router([*group(upstreams[:2]), entry(upstreams[2], "other")], optional_pre_call_checks=["tags", *AFFINITY])
+        router = Router(
+            [*group(upstreams[:2]), entry(upstreams[2], "other")], optional_pre_call_checks=["tags", *AFFINITY]
+        )
         response = await router.aresponses("u0", "hi")
         router.delete_deployment("u0")
         for ask in (

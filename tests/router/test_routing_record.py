@@ -73,7 +73,9 @@ async def test_a_response_and_its_routing_are_picklable() -> None:
         assert back == answer
         assert back.routing.deployment_id == "u1"
         assert [type(each.error) for each in back.routing.attempts] == [InternalServerError, type(None)]
-        assert back.routing.attempts[0].error.deployment_id == "u0"
+        error = back.routing.attempts[0].error
+        assert error is not None
+        assert error.deployment_id == "u0"
         assert copy.deepcopy(answer).routing.attempts[0].error.message == answer.routing.attempts[0].error.message  # type: ignore[union-attr]
         await closed(router, upstreams)
 

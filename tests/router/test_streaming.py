@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from redis_servers import eventually
-from routers import AFFINITY, closed, entry, group, in_flight, misbehave, read, serving
+from routers import AFFINITY, closed, entry, group, in_flight, misbehave, read, read_until_error, serving
 from wire import CHUNKED, END, Link, Server, piece, serve
 
 from checks.base import Failed, Finished, Outcome, PreCallCheck, Started
@@ -29,7 +29,7 @@ from router.stream import HELD_BYTES, HELD_EVENTS
 
 HEAD = CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Type: text/event-stream\r\n\r\n")
 JSON_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-DELTA = {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "Hello"}
+DELTA: dict[str, Any] = {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "Hello"}
 
 
 def snapshot(status: str = "in_progress", **more: Any) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def whole(*events: dict[str, Any]) -> Script:
     return Script(HEAD, sse(*events), END)
 
 
-GOOD = (CREATED, PROGRESS, DELTA, COMPLETED)
+GOOD: tuple[dict[str, Any], ...] = (CREATED, PROGRESS, DELTA, COMPLETED)
 
 
 async def start(router: Router, **params: Any) -> ResponseStream:
@@ -129,7 +129,7 @@ async def test_lifecycle_events_are_held_until_there_is_output() -> None:
         assert repr(stream) == "<ResponseStream resp_1 ended>"
 
 
-HELD_KINDS = [
+HELD_KINDS: list[dict[str, Any]] = [
     {"type": "response.queued", "response": snapshot()},
     {"type": "response.output_item.added", "output_index": 0, "item": {"id": "m", "type": "message"}},
     {"type": "response.content_part.added", "output_index": 0, "part": {"type": "output_text"}},
@@ -204,12 +204,9 @@ async def test_a_failure_after_output_is_raised_with_what_was_received(one_chunk
     chunks = [sse(CREATED, DELTA, DELTA, error)] if one_chunk else [sse(CREATED, DELTA), sse(DELTA), sse(error)]
     async with scripted(Script(HEAD, *chunks, END), whole(*GOOD), idle_timeout=20) as (router, servers):
         stream = await start(router)
-        seen = []
-        with pytest.raises(InternalServerError, match="broke") as raised:
-            async for event in stream:
-                seen.append(event.to_dict())  # noqa: PERF401 - it ends with an error
+        seen, failure = await read_until_error(stream)
+        assert type(failure) is InternalServerError
         assert seen == [CREATED, DELTA, DELTA], "all that came before, and no error event"
-        failure = raised.value
         assert (failure.deployment_id, failure.provider) == ("s0", "openai")
         assert [each.error for each in failure.attempts] == [failure]
         assert failure.received is not None
@@ -223,10 +220,8 @@ async def test_a_failed_response_after_output_is_handed_out_and_then_raised() ->
     failed = lifecycle("failed", error={"code": "server_error", "message": "broke"})
     async with scripted(whole(CREATED, DELTA, failed)) as (router, _):
         stream = await start(router)
-        seen = []
-        with pytest.raises(InternalServerError):
-            async for event in stream:
-                seen.append(event.to_dict())  # noqa: PERF401 - it ends with an error
+        seen, failure = await read_until_error(stream)
+        assert type(failure) is InternalServerError
         assert seen == [CREATED, DELTA, failed]
         assert stream.response is not None
         assert stream.response.status == "failed"
@@ -311,10 +306,15 @@ async def test_what_the_checks_are_told() -> None:
 # background
 
 
-@pytest.mark.parametrize("how", ["argument", "extra_body", "default", "deployment's extra_body"])
-async def test_a_background_stream_is_committed_at_once(how: str) -> None:
-    own: dict[str, Any] = {"default": {"background": True}, "deployment's extra_body": {"extra_body": {"background": True}}}.get(how, {})  # fmt: skip
-    params: dict[str, Any] = {"argument": {"background": True}, "extra_body": {"extra_body": {"background": True}}}.get(how, {})  # fmt: skip
+BACKGROUND: dict[str, Any] = {"background": True}
+
+
+@pytest.mark.parametrize(
+    ("own", "params"),
+    [({}, BACKGROUND), ({}, {"extra_body": BACKGROUND}), (BACKGROUND, {}), ({"extra_body": BACKGROUND}, {})],
+    ids=["argument", "extra_body", "default", "deployment's extra_body"],
+)
+async def test_a_background_stream_is_committed_at_once(own: dict[str, Any], params: dict[str, Any]) -> None:
     async with scripted(Script(HEAD, sse(CREATED), None), own=own) as (router, _):
         stream = await start(router, **params)
         assert (await anext(stream)).to_dict() == CREATED
@@ -462,7 +462,7 @@ async def test_a_stream_that_is_not_handed_out_has_no_routing() -> None:
 
 async def test_every_strange_chunking_reads_the_same() -> None:
     body = b"".join(
-        b": comment\r\nevent: %s\r\ndata: %s\r\n\r\n" % (event["type"].encode(), json.dumps(event).encode())  # type: ignore[attr-defined]
+        b": comment\r\nevent: %s\r\ndata: %s\r\n\r\n" % (event["type"].encode(), json.dumps(event).encode())
         for event in GOOD
     )
     for size in (1, 2, 7, len(body)):

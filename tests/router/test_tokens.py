@@ -35,7 +35,9 @@ class Source:
 
 
 def azure(upstream: SimulatedUpstream, source: Callable[[], Any], **params: Any) -> dict[str, Any]:
-    made = entry(upstream, model="azure/gpt", azure_ad_token_provider=source, api_version="2025-04-01-preview", **params)
+    made = entry(
+        upstream, model="azure/gpt", azure_ad_token_provider=source, api_version="2025-04-01-preview", **params
+    )
     del made["litellm_params"]["api_key"]
     return made
 
@@ -127,9 +129,7 @@ async def test_a_token_that_was_refused_is_fetched_again(clock: Clock) -> None:
 async def test_a_source_that_fails_is_the_credentials_fault(answer: Any, clock: Clock) -> None:
     async with serving(2) as upstreams:
         source = Source(answer)
-        router = Router(
-            [azure(upstreams[0], source), entry(upstreams[1])], routing_strategy="round-robin", clock=clock
-        )
+        router = Router([azure(upstreams[0], source), entry(upstreams[1])], routing_strategy="round-robin", clock=clock)
         for _ in range(4):
             assert (await router.aresponses("gpt", "hi")).routing.deployment_id == "u1"
         assert source.asked == 1, "its deployment is out"
@@ -140,7 +140,7 @@ async def test_a_source_that_fails_is_the_credentials_fault(answer: Any, clock: 
 
 
 @pytest.mark.parametrize("params", [{"timeout": 0.05}, {"deadline": 0.05}])
-async def test_a_source_that_hangs_keeps_nobody_longer_than_agreed(params: dict[str, float]) -> None:
+async def test_a_source_that_hangs_keeps_nobody_longer_than_agreed(params: dict[str, Any]) -> None:
     async with serving(1) as (upstream,):
 
         async def source() -> str:

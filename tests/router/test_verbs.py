@@ -343,9 +343,10 @@ async def test_timeouts_of_a_call() -> None:
     async with serving(1) as (upstream,):
         router = Router(group([upstream]), num_retries=0)
         misbehave(upstream, "hang")
-        for limits in ({"timeout": 0.05}, {"deadline": 0.05}):
+        hurries: list[dict[str, Any]] = [{"timeout": 0.05}, {"deadline": 0.05}]
+        for limits in hurries:
             with pytest.raises(APITimeoutError):
-                await router.aresponses("gpt", "hi", **limits)  # type: ignore[arg-type]
+                await router.aresponses("gpt", "hi", **limits)
         with pytest.raises(APITimeoutError):
             await router.aresponses("gpt", "hi", stream=True, timeout=30, stream_timeout=0.05)
         await closed(router, [upstream])
@@ -384,8 +385,9 @@ WRONG: list[tuple[str, object]] = [
 async def test_a_wrong_argument_is_named(name: str, value: object) -> None:
     async with serving(1) as (upstream,):
         router = Router(group([upstream]))
+        params: dict[str, Any] = {"input": "hi", name: value}
         with pytest.raises(BadRequestError) as raised:
-            await router.aresponses("gpt", **{"input": "hi", name: value})  # type: ignore[arg-type]
+            await router.aresponses("gpt", **params)
         named = "inner" if name == "extra_body" and isinstance(value, dict) else name
         assert raised.value.param == named
         assert named in str(raised.value)
@@ -397,7 +399,7 @@ async def test_a_model_or_an_id_that_is_none() -> None:
     router = Router([entry("http://127.0.0.1:9", "gpt"), entry("http://127.0.0.1:9/2", "a*")])
     for model in (None, "", 7, ["gpt"]):
         with pytest.raises(BadRequestError) as raised:
-            await router.aresponses(model, "hi")  # type: ignore[call-overload]
+            await router.aresponses(model, "hi")  # type: ignore[arg-type]
         assert raised.value.param == "model"
     with pytest.raises(UnknownModelError, match="did you mean 'gpt'"):
         await router.aresponses("gtp", "hi")

@@ -103,16 +103,18 @@ async def test_the_routers_own_deadline_and_that_of_the_call(clock: Clock, sleep
     async with serving(1) as upstreams:
         misbehave(upstreams[0], "500")
         router = Router(group(upstreams), clock=clock, sleep=sleeper, deadline=5, retry_after=2, num_retries=99)
-        for params, waits in (({}, 2), ({"deadline": 7}, 3), ({"deadline": 1}, 0)):
+        calls: list[tuple[dict[str, Any], int]] = [({}, 2), ({"deadline": 7}, 3), ({"deadline": 1}, 0)]
+        for params, waits in calls:
             sleeper.waits.clear()
             with pytest.raises(InternalServerError):
-                await router.aresponses("gpt", "hi", **params)  # type: ignore[arg-type]
+                await router.aresponses("gpt", "hi", **params)
             assert sleeper.waits == [2] * waits
         await closed(router, upstreams)
 
 
 async def test_nobody_is_asked_once_the_deadline_is_over(clock: Clock) -> None:
     async with serving(2) as upstreams:
+
         async def slow(seconds: float) -> None:
             clock.advance(seconds)
 
@@ -132,10 +134,11 @@ async def test_the_callers_impatience_does_not_count_against_a_deployment() -> N
     async with serving(1) as upstreams:
         misbehave(upstreams[0], "hang")
         router = Router(group(upstreams, timeout=20), num_retries=0)
-        for limits in ({"timeout": 0.03}, {"deadline": 0.03}):
+        hurries: list[dict[str, Any]] = [{"timeout": 0.03}, {"deadline": 0.03}]
+        for limits in hurries:
             for _ in range(2):
                 with pytest.raises(APITimeoutError):
-                    await router.aresponses("gpt", "hi", **limits)  # type: ignore[arg-type]
+                    await router.aresponses("gpt", "hi", **limits)
         (health,) = router.health()
         assert (health.failures, health.state) == (0, "closed")
         router.upsert_deployment(entry(upstreams[0], timeout=0.03))
