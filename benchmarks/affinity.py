@@ -23,7 +23,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 from rich.console import Console
@@ -35,7 +35,7 @@ from redis_servers import Server  # of the tests, found by the line above
 
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from providers.simulated import SimulatedUpstream
-from providers.types import Call, Deployment, Json
+from providers.types import Call, Deployment
 from providers.views import Response
 from router import Router
 from router.stores.memory import MemoryStore
@@ -52,12 +52,12 @@ T = TypeVar("T")
 Body = dict[str, object]
 
 
-def references(of: Callable[[int], str]) -> list[Json]:
+def references(of: Callable[[int], str]) -> list[object]:
     """Thirty items that are nothing but their ids: each is needed."""
     return [{"type": "item_reference", "id": of(number)} for number in range(30)]
 
 
-def history(of: Callable[[int], str]) -> list[Json]:
+def history(of: Callable[[int], str]) -> list[object]:
     """Thirty messages as an agent resends them, whole: the newest few tell where they came from."""
     text = {"type": "output_text", "text": "something that was said", "annotations": []}
     return [
@@ -157,11 +157,12 @@ class Trips:
             yield
 
 
-async def create(router: Router, stream: bool, **params: object) -> Response:
+async def create(router: Router, stream: bool, **params: Any) -> Response:
     """One call, read to its end."""
     if not stream:
-        return await router.aresponses("gpt", **params)  # type: ignore[arg-type, return-value]  # what a caller may say
-    events = await router.aresponses("gpt", stream=True, **params)  # type: ignore[arg-type]  # the same
+        reply: Response = await router.aresponses("gpt", **params)
+        return reply
+    events = await router.aresponses("gpt", stream=True, **params)
     async for _ in events:
         pass
     assert events.response is not None

@@ -25,27 +25,24 @@ import random
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from redis_servers import Server  # of the tests, found by the line above
+from soak_report import Outcome, report
 
 CHILD = Path(__file__).with_name("soak_child.py")
 START = 60.0
 """Seconds that a process may take to start, and a command to be answered, on a busy machine."""
 TRIES = 8
 """Times that a caller makes one call at most."""
-BROKEN_OFF = "StreamInterruptedError"
-NOT_FOUND = frozenset({"PreviousResponseNotFoundError", "ResponseNotFoundError"})
 
 
 class GoneError(Exception):
@@ -134,48 +131,6 @@ class Conversation:
         return f"conversation {self.number} begins here"
 
 
-@dataclass
-class Outcome:
-    """What happened."""
-
-    conversations: int = 0
-    """Come to their end."""
-    turns: int = 0
-    modes: Counter[str] = field(default_factory=Counter)
-    """How follow-ups found their home."""
-    errors: Counter[str] = field(default_factory=Counter)
-    """What calls failed with, by class."""
-    attempts: Counter[str] = field(default_factory=Counter)
-    """What attempts failed with that callers did not notice."""
-    examples: dict[str, str] = field(default_factory=dict)
-    repeated: int = 0
-    """Calls that were in the hands of a process that was killed."""
-    restarts: int = 0
-    strayed: int = 0
-    """Follow-ups served where their conversation was not."""
-    forgetful: int = 0
-    """Answers without the first words, or of the wrong turn."""
-    lost: int = 0
-    """Conversations that did not come to their end."""
-    foreign: int = 0
-    """Requests for a response that the deployment had not issued."""
-    probes: int = 0
-    requests: int = 0
-    seconds: float = 0.0
-
-    def violations(self) -> list[str]:
-        """What must not be."""
-        counts = {
-            "requests at a wrong home": self.foreign,
-            "attempts answered “not found”": sum(self.attempts[name] for name in NOT_FOUND),
-            "follow-ups served elsewhere": self.strayed,
-            "answers that had forgotten": self.forgetful,
-            "lost conversations": self.lost,
-            "failed calls": sum(self.errors.values()) - self.errors[BROKEN_OFF],
-        }
-        return [f"{count:,} {what}" for what, count in counts.items() if count]
-
-
 class Soak:
     """All conversations, the processes they go through, and what befalls these."""
 
@@ -189,7 +144,7 @@ class Soak:
         self._waiting = [Conversation(n, self._rng.randint(3, 6)) for n in range(options.conversations)]
         self._turns = sum(each.turns for each in self._waiting)
         self._open: list[Conversation] = []
-        self._talking = options.at_once
+        self._talking: int = options.at_once
         self._beat = asyncio.Event()
         self._look = asyncio.Lock()
         self.outcome = Outcome()
@@ -264,7 +219,7 @@ class Soak:
     @property
     def _over(self) -> bool:
         """Whether every conversation has ended, or was given up."""
-        return self._talking == 0
+        return not self._talking
 
     async def _restart(self, config: Mapping[str, object], stack: AsyncExitStack) -> None:
         """Kill the router processes and start them again, one after the other, twice each."""
@@ -324,7 +279,7 @@ class Soak:
         outcome.turns += 1
         conversation.said += 1
         remembered = f"Turn {conversation.said} at {result['deployment']}. You began: {conversation.words!r}."
-        outcome.forgetful += not result["text"].startswith(remembered)
+        outcome.forgetful += not str(result["text"]).startswith(remembered)
         if conversation.last is not None:
             outcome.modes[result["mode"] or "none"] += 1
             outcome.strayed += result["deployment"] != conversation.home and result["mode"] != "replayed"
@@ -347,40 +302,6 @@ class Soak:
             self.outcome.errors[name] += 1
             self.outcome.examples.setdefault(name, result["error"])
         return None
-
-
-def report(options: argparse.Namespace, outcome: Outcome) -> Table:
-    """What happened, as a table."""
-    title = (
-        f"{options.conversations:,} conversations, {options.deployments} deployments, {options.processes} processes, "
-        "one Redis"
-    )
-    table = Table("", "", title=title, show_header=False)
-    seconds = outcome.seconds
-    rows = {
-        "conversations completed": f"{outcome.conversations:,}",
-        "lost": f"{outcome.lost:,}",
-        "turns": f"{outcome.turns:,} ({outcome.requests:,} requests upstream)",
-        "time": f"{seconds:,.1f} s: {outcome.conversations / seconds:,.1f} conversations/s, "
-        f"{outcome.turns / seconds:,.0f} turns/s",
-        "requests at a wrong home": f"{outcome.foreign:,}",
-        "follow-ups served elsewhere": f"{outcome.strayed:,}",
-        "answers that had forgotten": f"{outcome.forgetful:,}",
-        "follow-ups": ", ".join(f"{count:,} {mode}" for mode, count in sorted(outcome.modes.items())),
-        "replays": f"{outcome.modes['replayed']:,}",
-        "discoveries": f"{outcome.modes['discovered']:,} ({outcome.probes:,} probes)",
-        "router processes restarted": f"{outcome.restarts:,} ({outcome.repeated:,} calls were in their hands)",
-        "deployments lost": "2",
-        "calls that failed": _listed(outcome.errors),
-        "attempts that failed, unnoticed": _listed(outcome.attempts),
-    }
-    for name, value in rows.items():
-        table.add_row(name, value)
-    return table
-
-
-def _listed(counts: Counter[str]) -> str:
-    return ", ".join(f"{count:,} {name}" for name, count in counts.most_common()) or "0"
 
 
 def main() -> int:
