@@ -493,14 +493,14 @@ async def test_keys_and_models_are_checked_if_given() -> None:
     ):
         for path, headers, status in (
             ("/v1/responses", {}, 401),
-            ("/v1/responses", {"authorization": "Bearer wrong"}, 401),
+            ("/v1/responses", {"authorization": "Bearer zz-secret"}, 401),
             ("/v1/responses", {"authorization": "Bearer good"}, 200),
             ("/openai/v1/responses", {"api-key": "good"}, 200),
-            ("/openai/v1/responses", {"api-key": "wrong"}, 401),
+            ("/openai/v1/responses", {"api-key": "zz-secret"}, 401),
         ):
             reply = await client.post(path, headers=headers, json={"model": "a", "input": "x"})
             assert reply.status_code == status
-            assert "wrong" not in reply.text
+            assert "zz-secret" not in reply.text
         headers = {"api-key": "good"}
         unknown = await client.post("/v1/responses", headers=headers, json={"model": "c", "input": "x"})
         assert unknown.status_code == 400
