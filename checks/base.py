@@ -82,6 +82,12 @@ class PreCallCheck(ABC):  # noqa: B024 - every method has a default: a check ove
     An instance serves the one Router that it is given to.
     """
 
+    def accept(self, deployments: Sequence[Deployment]) -> None:  # noqa: B027 - a default, not a duty
+        """The Router's deployments are to be these from now on. Called at its start and before each change.
+
+        Raise `ConfigurationError` to refuse the change. May not await or block.
+        """
+
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
         """Those of `deployments` that may serve `call`; the strategy chooses among them.
 

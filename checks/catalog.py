@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
@@ -20,7 +20,7 @@ from checks.context_window import ContextWindow
 from checks.rate_limit import RateLimit
 from checks.tags import Tags
 from providers.errors import ConfigurationError
-from providers.types import Deployment, HomePolicy
+from providers.types import HomePolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,6 @@ class Services:
     transcripts: TranscriptStore | None = None
     signed_ids: SignedIds | None = None
     """Given, the ids of responses say who holds them."""
-    everyone: Callable[[], Iterable[Deployment]] = tuple
-    """All deployments of the Router now."""
 
 
 def _affinity(services: Services) -> PreCallCheck:
@@ -51,7 +49,7 @@ def _affinity(services: Services) -> PreCallCheck:
         "transcripts": services.transcripts,
     }
     if services.signed_ids is not None:
-        return SignedAffinity(services.signed_ids, services.everyone, services.store, services.locate, **common)
+        return SignedAffinity(services.signed_ids, services.store, services.locate, **common)
     return ResponsesApiDeployment(services.store, services.locate, **common)
 
 

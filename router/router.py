@@ -99,7 +99,6 @@ class Router(Verbs):
             Discovery(self._ask, clock=clock) if self._discovers(affinity_store) else None,
             self._stores.transcripts,
             wiring.signed_ids(self._settings),
-            lambda: self._registry.by_id.values(),
         )
         self._checks = build_checks(wiring.check_specs(self._settings, optional_pre_call_checks), services)
         self._transport = choose(http_client)
@@ -330,6 +329,8 @@ class Router(Verbs):
     # the snapshot
 
     def _swap(self, registry: Registry) -> None:
+        for check in self._checks:
+            check.accept(tuple(registry.by_id.values()))
         self._strategies.keep(registry.groups)
         self._pool.update(
             {name: (members, self._strategies.strategy(name)) for name, members in registry.groups.items()}

@@ -96,8 +96,8 @@ class Discovery:
                 for deployment in place:
                     answer = await self._answer(deployment, response_id)
                     if answer is not None:
-                        break
-            return deployment, answer
+                        return deployment, answer
+            return place[0], None
 
         asked = [asyncio.create_task(ask(place)) for place in places]
         certain = True

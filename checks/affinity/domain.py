@@ -52,6 +52,15 @@ def domain(deployment: Deployment) -> Hashable:
     return cast("Domain", known)
 
 
+def place_name(deployment: Deployment) -> str | None:
+    """A name of where `deployment` keeps its state, without secrets and the same in every process.
+
+    None where only a credential tells one place from another.
+    """
+    parts = _parts(deployment)
+    return None if parts[0] == "other" else "\n".join(map(str, parts))
+
+
 def same_domain(one: Deployment, other: Deployment) -> bool:
     """Whether two deployments hold each other's state; two with the same id do, before and after a change."""
     return one is other or one.id == other.id or domain(one) == domain(other)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from checks.affinity.domain import same_domain
 from checks.affinity.pins import Pin, Pins, tenant_of
 from checks.affinity.tie import Tie, TieKind, common_home
-from checks.affinity.ties import ties
+from checks.affinity.ties import MADE_UP, ties
 from providers.errors import APIError, BadRequestError, PreviousResponseNotFoundError, ResponseNotFoundError
 from providers.types import Call, Deployment, JsonObject
 
 Locate = Callable[[str], Deployment | None]
 """The deployment with an id, wherever it is in the Router now; None if it is gone."""
+
+MOST_KNOWN = 10_000
+"""Deployments remembered by their ids, those included that are gone."""
+_RESPONSES = frozenset({"response_id", "previous_response_id"})
+
+
+class Lost(NamedTuple):
+    """What is held by a deployment that the Router has no more, and of which it doesn't know where it was."""
+
+    tie: Tie
+    owner: str
+    """The deployment's id."""
 
 
 class Found(NamedTuple):
@@ -21,18 +33,25 @@ class Found(NamedTuple):
 
     ties: tuple[Tie, ...] = ()
     home: Deployment | None = None
-    """The owner of what it can't be served without."""
-    lost: str | None = None
-    """Id of that owner, if the Router has it no more."""
+    """The owner of what it can't be served without; perhaps one that the Router has no more."""
+    lost: Lost | None = None
+    """The first of those owners that can't be found."""
     leaning: Deployment | None = None
     """The owner of what it would be better served with."""
     unknown: tuple[Tie, ...] = ()
     """Hard ties that nobody remembers."""
+    free: tuple[Tie, ...] = ()
+    """Soft ties of the caller's making that nobody serves yet."""
 
     @property
     def tied(self) -> Tie | None:
         """The first of the ties it can't be served without."""
         return next((tie for tie in self.ties if tie.hard), None)
+
+    @property
+    def continued(self) -> tuple[str, ...]:
+        """Store keys of the responses that nobody remembers and without which the call can't succeed."""
+        return tuple(tie.key for tie in self.unknown if tie.kind is TieKind.RESPONSE and tie.param in _RESPONSES)
 
 
 class Homes:
@@ -41,6 +60,21 @@ class Homes:
     def __init__(self, pins: Pins, locate: Locate) -> None:
         self.pins = pins
         self._locate = locate
+        self._known: dict[str, Deployment] = {}
+
+    def know(self, deployments: Iterable[Deployment]) -> None:
+        """Remember where these keep their state: when one is gone, the others of its domain hold what it held."""
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known |= {each.id: each for each in deployments}
+
+    def owner(self, deployment_id: str) -> Deployment | None:
+        """The deployment with an id as it is, or as it was before it was removed; None if it was never here."""
+        return self._locate(deployment_id) or self._known.get(deployment_id)
+
+    def gone(self, deployment: Deployment) -> bool:
+        """Whether the Router has a deployment no more."""
+        return self._locate(deployment.id) is None
 
     async def find(self, call: Call, told: Mapping[str, str] | None = None) -> Found:
         """Where `call` belongs. `told` are owners known otherwise: deployment ids by key, in the call's own scope.
@@ -60,7 +94,8 @@ class Homes:
             pinned = await self.pins.find([tie.key for tie in tied])
         owners: dict[str, Deployment] = {}
         unknown: list[Tie] = []
-        lost: str | None = None
+        free: list[Tie] = []
+        lost: Lost | None = None
         leaning: Deployment | None = None
         for tie in tied:
             pin = pinned.get(tie.key)
@@ -68,33 +103,39 @@ class Homes:
                 if tie.hard:
                     self._keep_apart(call, tie, pin, tenant)
                     unknown.append(tie)
-                continue
-            owner = self._locate(pin.deployment_id)
-            if owner is not None:
-                owners[tie.key] = owner
-                if leaning is None and not tie.hard:
-                    leaning = owner
-            elif lost is None and tie.hard:
-                lost = pin.deployment_id
+                elif tie.kind in MADE_UP:
+                    free.append(tie)
+            elif tie.hard:
+                owner = self.owner(pin.deployment_id)
+                if owner is not None:
+                    owners[tie.key] = owner
+                elif lost is None:
+                    lost = Lost(tie, pin.deployment_id)
+            else:
+                owner = self._locate(pin.deployment_id)
+                if owner is None and tie.kind in MADE_UP:
+                    free.append(tie)
+                leaning = leaning or owner
         home = common_home(tied, owners, same_domain)
-        if home is not None:
-            lost = leaning = None
-        return Found(tied, home, lost, leaning, tuple(unknown))
+        return Found(tied, home, lost, leaning, tuple(unknown), tuple(free))
 
     def _only(self, call: Call, tied: tuple[Tie, ...], pin: Pin | None, tenant: str) -> Found:
         """As most follow-ups: one tie, which agrees with itself."""
         if pin is None or pin.tenant != tenant:
             self._keep_apart(call, tied[0], pin, tenant)
             return Found(tied, unknown=tied)
-        owner = self._locate(pin.deployment_id)
-        return Found(tied, owner, pin.deployment_id if owner is None else None)
+        owner = self.owner(pin.deployment_id)
+        return Found(tied, owner, Lost(tied[0], pin.deployment_id) if owner is None else None)
 
     def _keep_apart(self, call: Call, tie: Tie, pin: Pin | None, tenant: str) -> None:
-        """Another tenant's things don't exist for this one; nor, under a scope, do responses that nobody remembers."""
+        """Another tenant's things don't exist for this one.
+
+        Nor, under a scope, do responses and items that nobody remembers: whose they are can't be known.
+        """
         if pin is not None:
             self.pins.stats.foreign += 1
             raise not_found(call, tie)
-        if tenant and tie.kind is TieKind.RESPONSE:
+        if tenant and tie.kind in (TieKind.RESPONSE, TieKind.ITEM):
             raise not_found(call, tie)
 
 
@@ -108,8 +149,7 @@ def not_found(call: Call, tie: Tie) -> APIError:
         return _refusal(ResponseNotFoundError, f"Response with id '{name}' not found.", 404)
     if tie.kind is TieKind.RESPONSE:
         message = f"Previous response with id '{name}' not found."
-        code, param = "previous_response_not_found", "previous_response_id"
-        return _refusal(PreviousResponseNotFoundError, message, 400, code, param)
+        return _refusal(PreviousResponseNotFoundError, message, 400, "previous_response_not_found", tie.param)
     if tie.kind is TieKind.ENCRYPTED:
         message = "The encrypted content could not be verified."
         return _refusal(BadRequestError, message, 400, "invalid_encrypted_content")

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal
 from weakref import WeakKeyDictionary
-
-from cachetools import LRUCache
 
 from checks.affinity.discovery import Discovery
 from checks.affinity.domain import peers
 from checks.affinity.homes import Found, Homes, Locate
 from checks.affinity.learnt import learnt
 from checks.affinity.pins import AffinityStats, Pins, tenant_of
-from checks.affinity.replay import replay
 from checks.affinity.residents import Residents
-from checks.affinity.tie import TieKind
-from checks.affinity.ties import MADE_UP
-from checks.affinity.transcript import Broken, TranscriptStore, Turn, chain
+from checks.affinity.retelling import Retelling
+from checks.affinity.tie import Tie, TieKind
+from checks.affinity.transcript import TranscriptStore
 from checks.base import AffinityStore, Appeared, Failed, Finished, Home, Leaning, Outcome, PreCallCheck, Started
 from providers.errors import APIError, CallerError, HomeLostError, PreviousResponseNotFoundError, RateLimitError
-from providers.types import Affinity, Call, Deployment, HomePolicy, JsonObject, Verb
+from providers.types import Affinity, Call, Deployment, HomePolicy, Verb
 from providers.views import View
 
 DEFAULT_TTL = 30 * 24 * 3600.0
 """Seconds a pin lives after its last use: as long as OpenAI stores a response."""
 MOST_FAILING = 10_000
-_KEPT = frozenset({TieKind.FILE, TieKind.VECTOR_STORE, TieKind.CONTAINER, TieKind.CONVERSATION})
-"""What a deployment evidently holds if a call that names it succeeded there."""
+"""Deployments of which it is remembered since when they fail."""
+GONE = "this Router no longer has it"
 
 
 class ResponsesApiDeployment(PreCallCheck):
@@ -58,33 +54,35 @@ class ResponsesApiDeployment(PreCallCheck):
         """`policies`: by group, instead of `policy`. `discovery` finds owners that nobody remembers. `transcripts`
         keep what a replay needs; without them nothing is replayed. `wall`: Unix time."""
         self._homes = Homes(Pins(store, ttl), locate)
-        self._locate = locate
-        self._ttl = ttl
         self._policy = policy
         self._policies = policies or {}
         self._discovery = discovery
-        self._transcripts = transcripts
+        self._retelling = None if transcripts is None else Retelling(transcripts, ttl)
         self._wall = wall
         self._residents = Residents()
         self._found: WeakKeyDictionary[Call, Found] = WeakKeyDictionary()
-        self._failing: LRUCache[str, tuple[float, str]] = LRUCache(MOST_FAILING)
+        self._failing: dict[str, float] = {}
 
     @property
     def stats(self) -> AffinityStats:
         """What happened so far, counted."""
         return self._homes.pins.stats
 
+    def accept(self, deployments: Sequence[Deployment]) -> None:
+        """Remember where these keep their state, for when one is gone."""
+        self._homes.know(deployments)
+
     async def home(self, response_id: str, scope: str | None = None) -> Deployment | None:
         """The deployment that holds a response; None if nobody remembers, or it is another tenant's than `scope`.
 
-        Raises `HomeLostError` if the Router no longer has it.
+        Perhaps one that was removed: others may hold what it held. Raises `HomeLostError` if it was never here.
         """
         pin = await self._homes.pins.owner(response_id)
         if pin is None or pin.tenant != tenant_of(scope):
             return None
-        owner = self._locate(pin.deployment_id)
+        owner = self._homes.owner(pin.deployment_id)
         if owner is None:
-            raise self._lost(pin.deployment_id, f"response {response_id!r}", "this Router no longer has it")
+            raise self._lost(pin.deployment_id, f"response {response_id!r}", GONE)
         return owner
 
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
@@ -92,14 +90,15 @@ class ResponsesApiDeployment(PreCallCheck):
         found = await self._homes.find(call, self._told(call))
         if not found.ties:
             return deployments
-        if found.home is None or len(found.ties) > 1:  # one tie to a known home is soon looked up again
-            self._found[call] = found
         self.stats.count(found.home is not None, bool(found.unknown))
+        mode: Literal["home", "discovered"] = "home"
         if found.home is None and found.lost is None and self._discovery is not None:
-            owner = await self._discover(call, found, deployments)
+            owner = await self._discover(self._discovery, call, found, deployments)
             if owner is not None:
-                return self._narrow(call, found._replace(home=owner), deployments, "discovered")
-        return self._narrow(call, found, deployments, "home")
+                found, mode = found._replace(home=owner, unknown=()), "discovered"
+        if found.home is None or len(found.ties) > 1 or self._homes.gone(found.home):
+            self._found[call] = found  # one tie to a known home is soon looked up again
+        return self._narrow(call, found, deployments, mode)
 
     async def preview(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
         """As `eligible`, but no deployment is asked and nothing is counted."""
@@ -111,25 +110,33 @@ class ResponsesApiDeployment(PreCallCheck):
     ) -> Sequence[Deployment]:
         """Those of `deployments` that what was found leaves."""
         home = found.home
-        if home is None:
-            if found.lost is not None and (tied := found.tied) is not None:
-                raise self._lost(found.lost, f"{tied.kind} {tied.name!r}", "this Router no longer has it")
-            if found.leaning is not None and found.leaning in deployments and len(deployments) > 1:
-                return Leaning(peers(found.leaning, deployments))
-            return deployments
-        held = self._residents.at_home(call.group, home, deployments, self._policy_of(call))
-        if not held and (tied := found.tied) is not None:
-            reason = f"it is in group {home.group!r}, and none that may serve a call to {call.group!r} shares its state"
-            raise self._lost(home.id, f"{tied.kind} {tied.name!r}", reason)
-        return held if mode == "home" else Home(held, Affinity(mode, home.id), held.policy)
+        if found.lost is not None:
+            raise self._lost(found.lost.owner, self._shown(call, found.lost.tie), GONE)
+        if home is not None:
+            held = self._residents.at_home(call.group, home, deployments, self._policy_of(call))
+            if not held:
+                elsewhere = f"it is in group {home.group!r}, and none that may serve a call to {call.group!r}"
+                reason = GONE if self._homes.gone(home) else f"{elsewhere} shares its state"
+                raise self._lost(home.id, self._shown(call, found.tied), reason)
+            return held if mode == "home" else Home(held, Affinity(mode, home.id), held.policy)
+        if found.leaning is not None and found.leaning.group == call.group:
+            preferred = peers(found.leaning, deployments)
+            if 0 < len(preferred) < len(deployments):
+                return Leaning(preferred)
+        return deployments
 
     def _told(self, call: Call) -> Mapping[str, str]:
         """Owners that the call itself tells: deployment ids by store key."""
         return {}
 
-    async def _discover(self, call: Call, found: Found, deployments: Sequence[Deployment]) -> Deployment | None:
+    def _shown(self, call: Call, tie: Tie | None) -> str:
+        """What a tie refers to, for an error."""
+        return "the conversation" if tie is None else f"{tie.kind} {tie.name!r}"
+
+    async def _discover(
+        self, discovery: Discovery, call: Call, found: Found, deployments: Sequence[Deployment]
+    ) -> Deployment | None:
         """Ask the deployments for the response that the call names."""
-        assert self._discovery is not None
         wanted = next((tie for tie in found.unknown if tie.kind is TieKind.RESPONSE), None)
         if wanted is None:
             return None
@@ -138,20 +145,25 @@ class ResponsesApiDeployment(PreCallCheck):
             self.stats.discovered += 1
             await self._homes.pins.learn(wanted.key, owner.id, tenant_of(call.scope))
 
-        return await self._discovery.find(call.group, wanted.name, deployments, learn)
+        return await discovery.find(call.group, wanted.name, deployments, learn)
+
+    # learning
 
     async def observe(self, call: Call, deployment: Deployment, outcome: Outcome) -> None:
         """Learn what the deployment holds now, and whether it fails."""
         if isinstance(outcome, Started):
             found = self._found.get(call)
-            unknown = tuple(tie.key for tie in found.unknown if tie.kind is TieKind.RESPONSE) if found else ()
-            await self._homes.pins.learn(outcome.response_id, deployment.id, tenant_of(call.scope))
-            await self._note(call, deployment, unknown)
+            # a read of what is known to be here, or with one that shares its state, teaches nothing
+            if outcome.response_id != call.response_id or (found is not None and self._unsettled(found)):
+                await self._homes.pins.learn(outcome.response_id, deployment.id, tenant_of(call.scope))
+            if found is not None:
+                continued = (key for key in found.continued if key != outcome.response_id)
+                await self._note(call, deployment, continued)
         elif isinstance(outcome, Appeared):
             await self._note(call, deployment, learnt(outcome.event.to_dict()))
         elif isinstance(outcome, Failed):
             if not isinstance(outcome.error, (CallerError, RateLimitError)):
-                self._failing.setdefault(deployment.id, (self._wall(), type(outcome.error).__name__))
+                self._fails(deployment.id)
         elif isinstance(outcome, Finished):
             self._failing.pop(deployment.id, None)
             if outcome.response is not None:
@@ -160,83 +172,79 @@ class ResponsesApiDeployment(PreCallCheck):
     async def _finish(self, call: Call, deployment: Deployment, response: View) -> None:
         if call.verb is Verb.DELETE and call.response_id is not None:
             await self._homes.pins.forget(call.response_id)
-            if self._transcripts is not None:
-                await self._transcripts.delete(call.response_id)
+            if self._retelling is not None:
+                await self._retelling.forget(call.response_id)
             return
         json = response.to_dict()
+        news = [key for key in learnt(json) if key != json.get("id")]
         found = self._found.get(call)
-        held = tuple(tie.key for tie in found.unknown if tie.kind in _KEPT) if found else ()
-        made_up = tuple(tie.key for tie in found.ties if tie.kind in MADE_UP) if found else ()
-        news = (key for key in learnt(json) if key != json.get("id"))
-        await self._note(call, deployment, (*news, *held, *made_up))
-        if self._transcripts is not None and self._policy_of(call).on_lost == "replay":
-            await self._record(self._transcripts, call, json)
+        if found is not None:
+            # what a call that succeeded named is evidently held here; responses were learnt when this one began
+            news += (tie.key for tie in (*found.unknown, *found.free) if tie.kind is not TieKind.RESPONSE)
+        await self._note(call, deployment, news)
+        if self._retelling is not None and self._policy_of(call).on_lost == "replay":
+            await self._retelling.record(call, json)
 
-    async def _record(self, transcripts: TranscriptStore, call: Call, json: JsonObject) -> None:
-        """Keep what was said; of a background response, what it says when it is read later."""
-        turn: Turn | None = None
-        if call.verb is Verb.CREATE:
-            turn = Turn.of(call, json)
-        elif call.verb in (Verb.GET, Verb.CANCEL) and call.response_id is not None:
-            known = await transcripts.get(call.response_id)
-            turn = known.updated(json) if known is not None and not known.finished else None
-        if turn is not None:
-            await transcripts.put(turn, ttl=self._ttl)
+    async def _note(self, call: Call, deployment: Deployment, keys: Iterable[str]) -> None:
+        await self._homes.pins.note(tuple(keys), deployment.id, tenant_of(call.scope))
 
-    async def _note(self, call: Call, deployment: Deployment, keys: Sequence[str]) -> None:
-        await self._homes.pins.note(keys, deployment.id, tenant_of(call.scope))
+    def _unsettled(self, found: Found) -> bool:
+        """Whether the owner of what a call names was unknown, or is gone."""
+        return found.home is None or self._homes.gone(found.home)
+
+    # when home is lost
 
     async def rescue(self, call: Call, error: APIError) -> Call | None:
         """What follows when home can't serve: the conversation replayed elsewhere, or `HomeLostError`."""
         policy = self._policy_of(call)
+        replays = policy.on_lost == "replay" and self._retelling is not None
         expired = isinstance(error, PreviousResponseNotFoundError)
-        if isinstance(error, CallerError) and not (expired and policy.on_lost == "replay"):
+        if call.affinity is not None or (isinstance(error, CallerError) and not (expired and replays)):
             return None
         found = self._found.get(call) or await self._homes.find(call, self._told(call))
-        if policy.on_lost == "replay" and self._transcripts is not None:
-            return await self._replay(call, found, policy, error)
+        if not found.ties:
+            return None  # it wasn't this check that sent it home
+        owner = found.lost.owner if found.lost is not None else "" if found.home is None else found.home.id
+        if policy.on_lost == "replay" and self._retelling is not None:
+            try:
+                replayed = await self._retelling.retell(call, owner, lossy=policy.lossy)
+            except HomeLostError as unsafe:
+                if isinstance(error, RateLimitError):
+                    return None  # busy, not lost
+                self.stats.lost += 1
+                raise self._ended(call, found, owner, error, f"{_reason(error)}; and {unsafe.message}") from error
+            self.stats.replayed += 1
+            return replayed
         if isinstance(error, RateLimitError):
-            return None  # busy, not lost
+            return None
         self.stats.lost += 1
         if isinstance(error, HomeLostError):
             raise error
-        raise self._wrapped(found, error) from error
-
-    async def _replay(self, call: Call, found: Found, policy: HomePolicy, error: APIError) -> Call:
-        assert self._transcripts is not None
-        owner = found.home.id if found.home is not None else found.lost or ""
-        turns: list[Turn] | Broken = []
-        previous = {**call.body, **call.extra_body}.get("previous_response_id")
-        if isinstance(previous, str) and previous:
-            turns = await chain(self._transcripts, previous)
-        if isinstance(turns, Broken) or call.verb is not Verb.CREATE:
-            self.stats.lost += 1
-            why = str(turns) if isinstance(turns, Broken) else f"a {call.verb} can't be replayed"
-            raise self._lost(owner, "the conversation", f"{error.message}; and {why}") from error
-        try:
-            replayed = replay(turns, call, lossy=policy.lossy, same_vendor=True)
-        except HomeLostError as unsafe:
-            self.stats.lost += 1
-            raise self._lost(owner, "the conversation", f"{error.message}; and {unsafe.message}") from error
-        self.stats.replayed += 1
-        dropped = tuple(f"{part.kind} at {part.where}" for part in replayed.dropped)
-        return replace(replayed.call, affinity=Affinity("replayed", owner, dropped))
+        raise self._ended(call, found, owner, error, error.message) from error
 
     def _policy_of(self, call: Call) -> HomePolicy:
         return call.home or self._policies.get(call.group, self._policy)
 
-    def _wrapped(self, found: Found, error: APIError) -> HomeLostError:
-        owner = error.deployment_id or (found.home.id if found.home is not None else "")
-        tied = found.tied
-        what = f"{tied.kind} {tied.name!r}" if tied is not None else "the conversation"
-        lost = self._lost(owner, what, error.message)
-        lost.retry_after = error.retry_after
-        lost.provider = error.provider
+    def _ended(self, call: Call, found: Found, owner: str, error: APIError, reason: str) -> HomeLostError:
+        """What a call ends with whose home failed with `error`."""
+        tie = found.lost.tie if found.lost is not None else found.tied
+        lost = self._lost(owner, self._shown(call, tie), reason)
+        lost.retry_after, lost.provider = error.retry_after, error.provider
         return lost
 
     def _lost(self, owner: str, what: str, reason: str) -> HomeLostError:
-        since, _ = self._failing.get(owner, (self._wall(), ""))
         error = HomeLostError(f"{what} is held by deployment {owner!r}: {reason}", code="home_lost")
-        error.owner, error.reason, error.since = owner, reason, since
-        error.deployment_id = owner or None
+        error.owner, error.reason, error.since = owner, reason, self._fails(owner)
+        error.deployment_id = owner
         return error
+
+    def _fails(self, deployment_id: str) -> float:
+        """Since when a deployment fails: from now on, if it didn't before. Unix time."""
+        if len(self._failing) >= MOST_FAILING:
+            self._failing.clear()
+        return self._failing.setdefault(deployment_id, self._wall())
+
+
+def _reason(error: APIError) -> str:
+    """Why home can't serve; of an error that says more, the bare reason."""
+    return error.reason if isinstance(error, HomeLostError) and error.reason else error.message

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
+from checks.affinity.domain import same_domain
 from checks.affinity.homes import not_found
-from checks.affinity.responses_api_deployment import ResponsesApiDeployment
+from checks.affinity.owners import Owners, signs_as
+from checks.affinity.responses_api_deployment import GONE, ResponsesApiDeployment
 from checks.affinity.rewriting import Unwrapped, rewrite, unwrap_request
-from checks.affinity.signed_id import SignedIdError, SignedIds, owner, refuse_collisions
+from checks.affinity.signed_id import SignedIdError, SignedIds
+from checks.affinity.tie import Tie, TieKind
 from checks.affinity.ties import ties
 from checks.base import Outcome, Started
 from providers.errors import APIError
 from providers.types import Call, Deployment, JsonObject
+
+
+class _Said(NamedTuple):
+    """What the signed ids in a call said, by upstream id."""
+
+    owners: Mapping[str, str]
+    """Ids of deployments."""
+    written: Mapping[str, str]
+    """The ids as the caller wrote them."""
+
+
+_NOTHING = _Said({}, {})
 
 
 class SignedAffinity(ResponsesApiDeployment):
@@ -24,29 +39,39 @@ class SignedAffinity(ResponsesApiDeployment):
     signed id of its own (items, conversations, files) is still remembered in the store.
     """
 
-    def __init__(
-        self, ids: SignedIds, everyone: Callable[[], Iterable[Deployment]], *args: Any, **options: Any
-    ) -> None:
-        """`everyone`: all deployments of the Router now; the rest is the base's."""
+    def __init__(self, ids: SignedIds, *args: Any, **options: Any) -> None:
+        """`ids` wraps and unwraps; the rest is the base's."""
         super().__init__(*args, **options)
-        refuse_collisions(everyone())
         self._ids = ids
-        self._everyone = everyone
+        self._tags = Owners()
         self._plain: WeakSet[Call] = WeakSet()  # calls without signed ids: what maps a call to itself is never freed
         self._opened: WeakKeyDictionary[Call, Unwrapped] = WeakKeyDictionary()
-        self._owners: WeakKeyDictionary[Call, Mapping[str, str]] = WeakKeyDictionary()
+        self._said: WeakKeyDictionary[Call, _Said] = WeakKeyDictionary()
+        """By the call under upstream's ids."""
+
+    def accept(self, deployments: Sequence[Deployment]) -> None:
+        """Know these by their tags. Raises `ConfigurationError` if two have the same."""
+        self._tags.accept(deployments)
+        super().accept(deployments)
 
     async def home(self, response_id: str, scope: str | None = None) -> Deployment | None:
-        """The deployment that an id names, or that is remembered for it. None for an id of another scope, too."""
+        """The deployment that an id names, or that is remembered for it. None for an id of another scope, too.
+
+        Raises `HomeLostError` if the Router never had it; without a scope, `SignedIdError` for an id that isn't
+        genuine.
+        """
         try:
             signed = self._ids.unwrap(response_id, scope=scope or "")
         except SignedIdError:
-            if scope is None:
+            if not scope:
                 raise
             return None
         if signed is None:
             return await super().home(response_id, scope)
-        return owner(signed.owner_tag, self._everyone())
+        holder = self._tags.find(signed.owner_tag)
+        if holder is None:
+            raise self._lost(signed.owner_tag, f"response {response_id!r}", GONE)
+        return holder
 
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
         """The deployments of the call's home; all, if it has none."""
@@ -62,8 +87,9 @@ class SignedAffinity(ResponsesApiDeployment):
 
     def present(self, call: Call, deployment: Deployment, json: JsonObject) -> JsonObject:
         """The answer under signed ids; an id that the caller wrote comes back as it was written."""
-        written, scope = self._open(call).written, call.scope or ""
-        return rewrite(json, lambda name: written.get(name) or self._ids.wrap(name, deployment.id, scope=scope))
+        opened, scope = self._open(call), call.scope or ""
+        owner = signs_as(self._holder(opened.call, deployment))
+        return rewrite(json, lambda name: opened.written.get(name) or self._ids.wrap(name, owner, scope=scope))
 
     async def observe(self, call: Call, deployment: Deployment, outcome: Outcome) -> None:
         """Learn, under upstream's ids."""
@@ -77,7 +103,22 @@ class SignedAffinity(ResponsesApiDeployment):
         return await super().rescue(self._open(call).call, error)
 
     def _told(self, call: Call) -> Mapping[str, str]:
-        return self._owners.get(call, {})
+        return self._said.get(call, _NOTHING).owners
+
+    def _shown(self, call: Call, tie: Tie | None) -> str:
+        written = None if tie is None else self._said.get(call, _NOTHING).written.get(tie.name)
+        return super()._shown(call, tie) if written is None else f"{TieKind.RESPONSE} {written!r}"
+
+    def _holder(self, opened: Call, deployment: Deployment) -> Deployment:
+        """As whose the ids in an answer are signed: a conversation's keep the owner it began with.
+
+        Whoever of a domain serves, an id is then the same on every read.
+        """
+        for deployment_id in self._said.get(opened, _NOTHING).owners.values():
+            home = self._homes.owner(deployment_id)
+            if home is not None and not self._homes.gone(home) and same_domain(home, deployment):
+                return home
+        return deployment
 
     def _open(self, call: Call) -> Unwrapped:
         """The call under upstream's ids, opened once."""
@@ -95,16 +136,14 @@ class SignedAffinity(ResponsesApiDeployment):
     def _unwrap(self, call: Call) -> Unwrapped:
         try:
             opened = unwrap_request(call, self._ids, scope=call.scope or "")
-        except SignedIdError:
-            tie = next((tie for tie in ties(call) if tie.hard), None)
-            if call.scope and tie is not None:
-                raise not_found(call, tie) from None
+        except SignedIdError as error:
+            tied = [tie for tie in ties(call) if tie.kind is TieKind.RESPONSE]
+            if call.scope and tied:
+                raise not_found(call, next((tie for tie in tied if tie.param == error.param), tied[0])) from None
             raise
         if opened.tags:
-            everyone = tuple(self._everyone())
-            holders = {name: owner(tag, everyone) for name, tag in opened.tags.items()}
-            # an owner that is gone has no id any more; its tag names it as one nobody can find
-            self._owners[opened.call] = {
-                name: opened.tags[name] if holder is None else holder.id for name, holder in holders.items()
-            }
+            holders = {name: (tag, self._tags.find(tag)) for name, tag in opened.tags.items()}
+            # an owner that was never here has no id; its tag names it as one nobody can find
+            owners = {name: tag if holder is None else holder.id for name, (tag, holder) in holders.items()}
+            self._said[opened.call] = _Said(owners, opened.written)
         return opened

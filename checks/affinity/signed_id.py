@@ -4,7 +4,7 @@
               form 1 · owner 5 · signature 10 · id ≤ 25  bytes
 
 `hr1-` tells the scheme's first version from what upstreams send: `h`, `r` and `-` stand in no hexadecimal id. *Form*
-says how the id is packed. *Owner* is a digest of the deployment's id. *Signature* is keyed BLAKE2b (RFC 7693) over
+says how the id is packed. *Owner* is a digest of its name. *Signature* is keyed BLAKE2b (RFC 7693) over
 all else, and over the scope: nobody without the key can make an id, change one, or use one of another scope.
 """
 
@@ -12,15 +12,13 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable
 from hashlib import blake2b
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from pydantic import SecretStr
 
 from checks.affinity.packing import pack, unpack
 from providers.errors import BadRequestError, ConfigurationError
-from providers.types import Deployment
 
 LONGEST = 64
 """Characters of the longest id that OpenAI accepts as `previous_response_id`."""
@@ -61,18 +59,18 @@ class SignedIds:
             keys.append(_derived(previous_key, "previous_key"))
         self._keys = tuple(keys)
 
-    def wrap(self, upstream_id: str, deployment_id: str, *, scope: str = "") -> str:
+    def wrap(self, upstream_id: str, owner: str, *, scope: str = "") -> str:
         """The id to give to the caller: always the same one for the same arguments and key.
 
         An id that this already wrapped is returned as it is. So is one that doesn't fit (`fits`): the call has been
         served, and losing its answer would be worse than an id that the Router must find the owner of by asking.
-        `scope` names a tenant: the id is refused in any other.
+        `owner` names who holds the response; `scope` names a tenant: the id is refused in any other.
         """
         packed = pack(upstream_id)
         if packed is None or len(packed[1]) > _ROOM or _looks_ours(upstream_id):
             return upstream_id
         form, payload = packed
-        told = bytes((form,)) + _digest(deployment_id)
+        told = bytes((form,)) + _digest(owner)
         body = told + _signature(self._keys[0], told + payload, scope) + payload
         return _HEAD + urlsafe_b64encode(body).rstrip(b"=").decode()
 
@@ -104,32 +102,9 @@ def fits(upstream_id: str) -> bool:
     return packed is not None and len(packed[1]) <= _ROOM and not _looks_ours(upstream_id)
 
 
-def owner_tag(deployment: Deployment) -> str:
-    """The tag that stands for a deployment: 40 bits of a digest of its id, in hex. No key has a part in it."""
-    known = deployment.memo.get("owner_tag")
-    if known is None:
-        known = deployment.memo["owner_tag"] = _digest(deployment.id).hex()
-    return cast("str", known)
-
-
-def owner(tag: str, deployments: Iterable[Deployment]) -> Deployment | None:
-    """The first of `deployments` that `tag` stands for; None if it is gone."""
-    return next((each for each in deployments if owner_tag(each) == tag), None)
-
-
-def refuse_collisions(deployments: Iterable[Deployment]) -> None:
-    """Raise `ConfigurationError` if one tag stands for two of `deployments`. Among 1,000: one in two million Routers.
-
-    To be called whenever a Router's deployments change, before ids are signed for them.
-    """
-    seen: dict[str, str] = {}
-    for each in deployments:
-        first = seen.setdefault(owner_tag(each), each.id)
-        if first != each.id:
-            raise ConfigurationError(
-                f"deployments {first!r} and {each.id!r}: signed ids can't tell them apart; give one of them another "
-                f"model_info.id"
-            )
+def owner_tag(name: str) -> str:
+    """The tag that stands for an owner's name: 40 bits of a digest, in hex. No key has a part in it."""
+    return _digest(name).hex()
 
 
 _REFUSAL = (
@@ -160,8 +135,8 @@ def _decoded(id: str) -> bytes | None:
     return body if exact else None
 
 
-def _digest(deployment_id: str) -> bytes:
-    text = deployment_id.encode("utf-8", "surrogatepass")
+def _digest(name: str) -> bytes:
+    text = name.encode("utf-8", "surrogatepass")
     return blake2b(text, digest_size=_OWNER, person=b"homing owner").digest()
 
 

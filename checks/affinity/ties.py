@@ -59,7 +59,7 @@ def ties(call: Call) -> tuple[Tie, ...]:
         if not isinstance(previous, str) or not previous:
             return ()
         return (Tie(TieKind.RESPONSE, previous, previous, True, "previous_response_id"),)
-    found = _Found(call.scope)
+    found = _Found(call)
     found.hard(TieKind.RESPONSE, call.response_id, "response_id")
     found.hard(TieKind.RESPONSE, previous, "previous_response_id")
     if not _CARRIERS.isdisjoint(body):
@@ -76,10 +76,10 @@ def ties(call: Call) -> tuple[Tie, ...]:
 class _Found:
     """Ties as they are found."""
 
-    __slots__ = ("_hard", "_items", "_scope", "_soft")
+    __slots__ = ("_call", "_hard", "_items", "_soft")
 
-    def __init__(self, scope: str | None) -> None:
-        self._scope = scope
+    def __init__(self, call: Call) -> None:
+        self._call = call
         self._hard: dict[str, Tie] = {}
         self._soft: dict[str, Tie] = {}
         self._items: deque[tuple[str, str]] = deque(maxlen=MOST_SOFT_ITEMS)
@@ -95,8 +95,8 @@ class _Found:
     def soft(self, kind: TieKind, name: object, param: str) -> None:
         """Note a soft tie, if `name` can be the name of something."""
         if isinstance(name, str) and name:
-            # what callers make up themselves, two tenants may make up alike
-            key = store_key(kind, f"{self._scope}\n{name}" if self._scope and kind in MADE_UP else name)
+            # what callers make up, two tenants may make up alike; and each group is a model, with caches of its own
+            key = store_key(kind, f"{self._call.scope or ''}\n{self._call.group}\n{name}" if kind in MADE_UP else name)
             if key not in self._soft:
                 self._soft[key] = Tie(kind, name, key, False, param)
 

@@ -93,7 +93,9 @@ Address = Annotated[str, AfterValidator(address)]
 Proxy = Annotated[str, AfterValidator(_proxy)]
 File = Annotated[str, Field(min_length=1), AfterValidator(_file)]
 Verify = Annotated[bool | str, BeforeValidator(_verify), WithJsonSchema({"type": ["boolean", "string"]})]
-Identifier = Annotated[str, Field(min_length=1, max_length=256), BeforeValidator(_identifier)]
+Identifier = Annotated[
+    str, Field(min_length=1, max_length=256), AfterValidator(_printable), BeforeValidator(_identifier)
+]
 Printable = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
 """What may stand in a header."""
 Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(secret)]

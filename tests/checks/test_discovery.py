@@ -41,12 +41,26 @@ class Upstreams:
         self.gate: asyncio.Event | None = None
         self.arrived = asyncio.Event()
         self.learnt: list[str] = []
+        self._waiting: list[tuple[int, asyncio.Event]] = []
+
+    def _notify(self) -> None:
+        for count, event in self._waiting:
+            if len(self.asked) >= count:
+                event.set()
+
+    async def until(self, count: int) -> None:
+        """Wait until so many questions have been asked."""
+        event = asyncio.Event()
+        self._waiting.append((count, event))
+        self._notify()
+        await event.wait()
 
     async def ask(self, deployment: Deployment, response_id: str) -> bool | None:
         self.asked.append(deployment.id)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         self.arrived.set()
+        self._notify()
         try:
             await (self.gate.wait() if self.gate is not None else asyncio.sleep(0))
         finally:
@@ -162,8 +176,7 @@ async def test_a_search_that_nobody_waits_for_ends() -> None:
     with pytest.raises(asyncio.CancelledError):
         await caller
     assert discovery._searches == {}
-    while asyncio.all_tasks() != {asyncio.current_task()}:
-        await asyncio.sleep(0)
+    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
     assert upstreams.at_once == 0
     upstreams.gate.set()
     before = len(upstreams.asked)
@@ -179,8 +192,7 @@ async def test_searches_at_the_same_time_are_bounded() -> None:
     running = [
         asyncio.create_task(discovery.find("gpt", f"resp_{n}", one, upstreams.learn)) for n in range(MOST_SEARCHES)
     ]
-    while len(upstreams.asked) < MOST_SEARCHES:
-        await asyncio.sleep(0)
+    await upstreams.until(MOST_SEARCHES)
     assert await discovery.find("gpt", "resp_x", one, upstreams.learn) is None
     assert len(upstreams.asked) == MOST_SEARCHES
     upstreams.gate.set()

@@ -12,10 +12,10 @@ from pydantic import BaseModel, SecretStr
 
 from checks.affinity.rewriting import rewrite, unwrap_request
 from checks.affinity.signed_id import SignedIdError, SignedIds, owner_tag
-from providers.types import Call, Deployment, Verb
+from providers.types import Call, Verb
 
 IDS = SignedIds(SecretStr("a key for tests only"))
-TAG = owner_tag(Deployment("a", "g", "openai", "m"))
+TAG = owner_tag("a")
 UP, UP2, UP3 = (f"resp_{digit * 50}" for digit in "123")
 FOREIGN = SignedIds(SecretStr("another key, as long")).wrap(UP, "a")
 

@@ -10,7 +10,7 @@ from jsons import OBJECTS, VALUES
 from pydantic import BaseModel
 
 from checks.affinity.tie import Tie, TieKind, common_home, fingerprint, store_key
-from checks.affinity.ties import MOST_SOFT_ITEMS, ties
+from checks.affinity.ties import MADE_UP, MOST_SOFT_ITEMS, ties
 from providers.errors import BadRequestError
 from providers.types import Call, Deployment, Verb
 from providers.views import OutputItem
@@ -25,6 +25,11 @@ def _call(**body: Any) -> Call:
 
 def _found(**body: Any) -> list[tuple[str, str, bool]]:
     return [(tie.key, tie.param, tie.hard) for tie in ties(_call(**body))]
+
+
+def made_up(kind: str, name: str, scope: str = "", group: str = "g") -> str:
+    """The key of a soft tie whose name is of the caller's making."""
+    return f"{kind}:{fingerprint(chr(10).join((scope, group, name)))}"
 
 
 def _item(item: Any) -> list[tuple[str, str, bool]]:
@@ -192,8 +197,8 @@ def test_cache_keys_and_sessions_are_soft_and_no_store_reads_them() -> None:
         (TieKind.SESSION, "s1", "extra_headers['Session-Id']", False),
         (TieKind.SESSION, "s2", "extra_headers['x-session-id']", False),
     ]
-    assert found[0].key == f"cache_key:{fingerprint('ann@example.com')}"
-    assert [tie.key for tie in found[1:]] == [f"session:{fingerprint(name)}" for name in ("job", "s1", "s2")]
+    assert found[0].key == made_up("cache_key", "ann@example.com")
+    assert [tie.key for tie in found[1:]] == [made_up("session", name) for name in ("job", "s1", "s2")]
     assert not any(tie.name in tie.key for tie in found)
 
 
@@ -204,8 +209,15 @@ def test_what_is_encrypted_is_told_nowhere() -> None:
     assert len(found[0].key) == len("encrypted:") + 32
 
 
+def test_what_callers_make_up_belongs_to_a_tenant_and_a_group() -> None:
+    call = Call("g", body={"prompt_cache_key": "k", "previous_response_id": "resp_1"}, scope="acme")
+    keys = [tie.key for tie in ties(call)]
+    assert keys == ["resp_1", made_up("cache_key", "k", "acme")]
+    assert ties(Call("h", body=call.body))[1].key == made_up("cache_key", "k", group="h")
+
+
 def test_a_text_that_is_no_unicode_has_a_fingerprint_too() -> None:
-    assert [key for key, _, _ in _found(prompt_cache_key="\ud800")] == [f"cache_key:{fingerprint(chr(0xD800))}"]
+    assert [key for key, _, _ in _found(prompt_cache_key="\ud800")] == [made_up("cache_key", "\ud800")]
 
 
 def test_hard_ties_come_before_soft_ones_and_the_newest_items_first() -> None:
@@ -263,7 +275,7 @@ def test_nothing_a_caller_sends_is_too_odd(body: dict[str, Any], value: Any) -> 
     for shape in shapes:
         call = Call("g", body={**body, "input": shape, "tools": shape, "prompt_cache_key": value}, extra_body=body)
         for tie in ties(call):
-            assert tie.key == store_key(tie.kind, tie.name) or tie.kind is TieKind.ENCRYPTED
+            assert tie.key == store_key(tie.kind, tie.name) or tie.kind in (TieKind.ENCRYPTED, *MADE_UP)
 
 
 OWNERS = {name: Deployment(name, "g", "openai", "m") for name in "ABC"}
@@ -287,8 +299,8 @@ def _tied(owned: dict[str, str]) -> tuple[tuple[Tie, ...], dict[str, Deployment]
         ({"conversation:conv_1": "C"}, "C"),
         ({"resp_1": "A", "conversation:conv_1": "A"}, "A"),
         ({"resp_1": "B", "conversation:conv_1": "A"}, "B"),
-        ({f"cache_key:{fingerprint('k')}": "C", "conversation:conv_1": "A"}, "A"),
-        ({f"cache_key:{fingerprint('k')}": "C"}, None),
+        ({made_up("cache_key", "k"): "C", "conversation:conv_1": "A"}, "A"),
+        ({made_up("cache_key", "k"): "C"}, None),
     ],
     ids=str,
 )
