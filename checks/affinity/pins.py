@@ -12,6 +12,7 @@ from checks.base import AffinityStore, ManyStore
 _MARK = "\n"
 """Between a deployment's id and the tenant; in neither."""
 _DIGITS = 32
+_MOST_READ = 1_000
 
 
 @dataclass(slots=True)
@@ -62,11 +63,12 @@ class Pins:
         self._ttl = ttl
         self.stats = AffinityStats()
         self._many = store if isinstance(store, ManyStore) else None
+        self._read: dict[str, Pin] = {}  # the few values that there are, taken apart once
 
     async def owner(self, key: str) -> Pin | None:
         """The owner of `key`."""
         value = await self._store.get(key)
-        return None if value is None else _read(value)
+        return None if value is None else self._pin(value)
 
     async def find(self, keys: Sequence[str]) -> dict[str, Pin]:
         """The owners of those `keys` that have one: one round trip at most, if the store can."""
@@ -76,9 +78,9 @@ class Pins:
             pin = await self.owner(keys[0])
             return {} if pin is None else {keys[0]: pin}
         if self._many is not None:
-            return {key: _read(value) for key, value in (await self._many.get_many(keys)).items()}
+            return {key: self._pin(value) for key, value in (await self._many.get_many(keys)).items()}
         found = {key: await self._store.get(key) for key in keys}
-        return {key: _read(value) for key, value in found.items() if value is not None}
+        return {key: self._pin(value) for key, value in found.items() if value is not None}
 
     async def learn(self, key: str, deployment_id: str, tenant: str) -> None:
         """Remember `deployment_id` as the owner of `key`. Whoever shares the store knows it when this returns."""
@@ -101,11 +103,15 @@ class Pins:
         """Forget who owns `key`."""
         await self._store.delete(key)
 
+    def _pin(self, value: str) -> Pin:
+        pin = self._read.get(value)
+        if pin is None:
+            if len(self._read) >= _MOST_READ:
+                self._read.clear()
+            deployment_id, _, tenant = value.partition(_MARK)
+            pin = self._read[value] = Pin(deployment_id, tenant)
+        return pin
+
 
 def _value(deployment_id: str, tenant: str) -> str:
     return f"{deployment_id}{_MARK}{tenant}" if tenant else deployment_id
-
-
-def _read(value: str) -> Pin:
-    deployment_id, _, tenant = value.partition(_MARK)
-    return Pin(deployment_id, tenant)

@@ -54,6 +54,7 @@ class ResponsesApiDeployment(PreCallCheck):
         """`policies`: by group, instead of `policy`. `discovery` finds owners that nobody remembers. `transcripts`
         keep what a replay needs; without them nothing is replayed. `wall`: Unix time."""
         self._homes = Homes(Pins(store, ttl), locate)
+        self._stats = self._homes.pins.stats
         self._policy = policy
         self._policies = policies or {}
         self._discovery = discovery
@@ -66,7 +67,7 @@ class ResponsesApiDeployment(PreCallCheck):
     @property
     def stats(self) -> AffinityStats:
         """What happened so far, counted."""
-        return self._homes.pins.stats
+        return self._stats
 
     def accept(self, deployments: Sequence[Deployment]) -> None:
         """Remember where these keep their state, for when one is gone."""
@@ -90,13 +91,13 @@ class ResponsesApiDeployment(PreCallCheck):
         found = await self._homes.find(call, self._told(call))
         if not found.ties:
             return deployments
-        self.stats.count(found.home is not None, bool(found.unknown))
+        self._stats.count(found.home is not None, bool(found.unknown))
         mode: Literal["home", "discovered"] = "home"
         if found.home is None and found.lost is None and self._discovery is not None:
             owner = await self._discover(self._discovery, call, found, deployments)
             if owner is not None:
                 found, mode = found._replace(home=owner, unknown=()), "discovered"
-        if found.home is None or len(found.ties) > 1 or self._homes.gone(found.home):
+        if found.home is None or len(found.ties) > 1 or found.gone:
             self._found[call] = found  # one tie to a known home is soon looked up again
         return self._narrow(call, found, deployments, mode)
 
@@ -116,7 +117,7 @@ class ResponsesApiDeployment(PreCallCheck):
             held = self._residents.at_home(call.group, home, deployments, self._policy_of(call))
             if not held:
                 elsewhere = f"it is in group {home.group!r}, and none that may serve a call to {call.group!r}"
-                reason = GONE if self._homes.gone(home) else f"{elsewhere} shares its state"
+                reason = GONE if found.gone else f"{elsewhere} shares its state"
                 raise self._lost(home.id, self._shown(call, found.tied), reason)
             return held if mode == "home" else Home(held, Affinity(mode, home.id), held.policy)
         if found.leaning is not None and found.leaning.group == call.group:
@@ -154,7 +155,7 @@ class ResponsesApiDeployment(PreCallCheck):
         if isinstance(outcome, Started):
             found = self._found.get(call)
             # a read of what is known to be here, or with one that shares its state, teaches nothing
-            if outcome.response_id != call.response_id or (found is not None and self._unsettled(found)):
+            if outcome.response_id != call.response_id or (found is not None and (found.home is None or found.gone)):
                 await self._homes.pins.learn(outcome.response_id, deployment.id, tenant_of(call.scope))
             if found is not None:
                 continued = (key for key in found.continued if key != outcome.response_id)
@@ -187,10 +188,6 @@ class ResponsesApiDeployment(PreCallCheck):
 
     async def _note(self, call: Call, deployment: Deployment, keys: Iterable[str]) -> None:
         await self._homes.pins.note(tuple(keys), deployment.id, tenant_of(call.scope))
-
-    def _unsettled(self, found: Found) -> bool:
-        """Whether the owner of what a call names was unknown, or is gone."""
-        return found.home is None or self._homes.gone(found.home)
 
     # when home is lost
 
