@@ -42,6 +42,8 @@ class Found(NamedTuple):
     """Hard ties that nobody remembers."""
     free: tuple[Tie, ...] = ()
     """Soft ties of the caller's making that nobody serves yet."""
+    gone: bool = False
+    """Whether the Router has `home` no more: others there may hold what it held."""
 
     @property
     def tied(self) -> Tie | None:
@@ -109,23 +111,27 @@ class Homes:
                 owner = self.owner(pin.deployment_id)
                 if owner is not None:
                     owners[tie.key] = owner
-                elif lost is None:
-                    lost = Lost(tie, pin.deployment_id)
+                else:
+                    lost = lost or Lost(tie, pin.deployment_id)
             else:
                 owner = self._locate(pin.deployment_id)
                 if owner is None and tie.kind in MADE_UP:
                     free.append(tie)
                 leaning = leaning or owner
         home = common_home(tied, owners, same_domain)
-        return Found(tied, home, lost, leaning, tuple(unknown), tuple(free))
+        gone = home is not None and self._locate(home.id) is None
+        return Found(tied, home, lost, leaning, tuple(unknown), tuple(free), gone)
 
     def _only(self, call: Call, tied: tuple[Tie, ...], pin: Pin | None, tenant: str) -> Found:
         """As most follow-ups: one tie, which agrees with itself."""
         if pin is None or pin.tenant != tenant:
             self._keep_apart(call, tied[0], pin, tenant)
             return Found(tied, unknown=tied)
-        owner = self.owner(pin.deployment_id)
-        return Found(tied, owner, Lost(tied[0], pin.deployment_id) if owner is None else None)
+        owner = self._locate(pin.deployment_id)
+        if owner is not None:
+            return Found(tied, owner)
+        before = self._known.get(pin.deployment_id)
+        return Found(tied, before, None if before else Lost(tied[0], pin.deployment_id), gone=before is not None)
 
     def _keep_apart(self, call: Call, tie: Tie, pin: Pin | None, tenant: str) -> None:
         """Another tenant's things don't exist for this one.

@@ -16,7 +16,7 @@ from checks.affinity.residents import Residents
 from checks.affinity.retelling import Retelling
 from checks.affinity.tie import Tie, TieKind
 from checks.affinity.transcript import TranscriptStore
-from checks.base import AffinityStore, Appeared, Failed, Finished, Home, Leaning, Outcome, PreCallCheck, Started
+from checks.base import AffinityStore, Appeared, Failed, Home, Leaning, Outcome, PreCallCheck, Started
 from providers.errors import APIError, CallerError, HomeLostError, PreviousResponseNotFoundError, RateLimitError
 from providers.types import Affinity, Call, Deployment, HomePolicy, Verb
 from providers.views import View
@@ -165,7 +165,7 @@ class ResponsesApiDeployment(PreCallCheck):
         elif isinstance(outcome, Failed):
             if not isinstance(outcome.error, (CallerError, RateLimitError)):
                 self._fails(deployment.id)
-        elif isinstance(outcome, Finished):
+        else:
             self._failing.pop(deployment.id, None)
             if outcome.response is not None:
                 await self._finish(call, deployment, outcome.response)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from fakes import Clock
+from pydantic import SecretStr
 
-from checks import ContextWindow, PreCallCheck, RateLimit, ResponsesApiDeployment, Started, Tags
+from checks import ContextWindow, Finished, Home, PreCallCheck, RateLimit, ResponsesApiDeployment, Started, Tags
+from checks.affinity.discovery import Discovery
+from checks.affinity.signed_affinity import SignedAffinity
+from checks.affinity.signed_id import SignedIds
 from checks.catalog import NAMES, Services, build
 from providers.errors import ConfigurationError
-from providers.types import Call, Deployment
+from providers.types import Call, Deployment, HomePolicy, JsonObject
+from providers.views import Response
 from router.stores.memory import MemoryStore
+from router.stores.transcripts import MemoryTranscripts
 
 EAST = Deployment("east", "gpt", "openai", "m", rpm=1)
+WEST = Deployment("west", "gpt", "openai", "m", account="else")
 
 
 @pytest.fixture
@@ -50,6 +58,34 @@ async def test_what_is_built_by_name_uses_what_the_router_lends(services: Servic
     clock.advance(60.0)
     assert await home.home("resp_1") is None
     assert limit.reserve(Call("gpt"), EAST, 0.0) == 0.0
+
+
+async def test_affinity_uses_what_the_router_lends(services: Services) -> None:
+    transcripts = MemoryTranscripts()
+
+    async def ask(deployment: Deployment, response_id: str) -> bool:
+        return response_id == "resp_0"
+
+    lent = replace(
+        services,
+        home_policy=HomePolicy("replay"),
+        home_policies={"careful": HomePolicy("fail")},
+        discovery=Discovery(ask),
+        transcripts=transcripts,
+    )
+    for ids, kind in ((None, ResponsesApiDeployment), (SignedIds(SecretStr("a key for tests only")), SignedAffinity)):
+        (check,) = build(["responses_api_deployment_check"], replace(lent, signed_ids=ids))
+        assert type(check) is kind
+        for group, policy in (("gpt", "replay"), ("careful", "fail")):
+            found = await check.eligible(Call(group, body={"previous_response_id": "resp_0"}), (EAST, WEST))
+            assert isinstance(found, Home)
+            assert found.policy.on_lost == policy
+        json: JsonObject = {"id": "resp_1", "object": "response", "output": []}
+        await check.observe(Call("gpt", body={"input": "x"}), EAST, Finished(Response(json)))
+        assert await transcripts.get("resp_1") is not None
+        await transcripts.delete("resp_1")
+        shown = check.present(Call("gpt"), EAST, json)
+        assert (shown is json) is (ids is None)
 
 
 class Own(PreCallCheck):

@@ -204,6 +204,9 @@ async def test_what_one_tie_finds_is_not_lost_on_another(check: ResponsesApiDepl
     store.kept |= {"resp_1": "north", "conversation:conv_1": "gone"}
     with pytest.raises(HomeLostError, match="conversation 'conv_1' is held by deployment 'gone'"):
         await check.eligible(follow_up(conversation="conv_1"), ALL)
+    store.kept["resp_1"] = "long gone"
+    with pytest.raises(HomeLostError, match="response 'resp_1' is held by deployment 'long gone'"):
+        await check.eligible(follow_up(conversation="conv_1"), ALL)
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 2), st.booleans()), max_size=30))
@@ -411,8 +414,14 @@ async def test_nobody_leans_on_everybody_or_on_another_group(check: ResponsesApi
     for among in ((EAST,), (WEST, EAST), (NORTH,)):
         assert await check.eligible(SOFT, among) is among
     message = {"type": "message", "id": "msg_1", "role": "assistant", "content": "hi"}
-    store.kept["item:msg_1"] = "far"
-    assert await check.eligible(Call("gpt", body={"input": [message]}), ALL) is ALL
+    call = Call("gpt", body={"input": [message]})
+    for owner in (None, "far", "gone"):
+        store.kept |= {} if owner is None else {"item:msg_1": owner}
+        assert await check.eligible(call, ALL) is ALL
+        await check.observe(call, NORTH, Finished(Response({})))
+    assert store.kept["item:msg_1"] == "gone", "items are learnt where they are made"
+    store.kept["item:msg_1"] = "north"
+    assert await check.eligible(call, ALL) == (NORTH,)
 
 
 async def test_a_hard_tie_outranks_a_soft_one(check: ResponsesApiDeployment, store: Notebook) -> None:
