@@ -62,9 +62,10 @@ class SignedAffinity(ResponsesApiDeployment):
         """
         try:
             signed = self._ids.unwrap(response_id, scope=scope or "")
-        except SignedIdError:
+        except SignedIdError as error:
             if not scope:
-                raise
+                at = "response_id"
+                raise SignedIdError(f"{at}: {error.message}", param=at, code=error.code) from None
             return None
         if signed is None:
             return await super().home(response_id, scope)
