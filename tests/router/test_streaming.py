@@ -401,7 +401,7 @@ async def test_no_first_event_counts_in_the_same_way(
 async def test_the_deadline_spans_the_held_events_but_not_the_output() -> None:
     async with scripted(Script(HEAD, sse(CREATED), None), num_retries=0) as (router, _):
         with pytest.raises(APITimeoutError, match="deadline passed before the first output"):
-            await start(router, deadline=0.05)
+            await start(router, deadline=0.5)
         assert states(router) == {"s0": 0}
     script = Script(HEAD, sse(CREATED, DELTA), None, sse(COMPLETED), END)
     async with scripted(script) as (router, _):

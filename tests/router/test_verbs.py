@@ -271,7 +271,7 @@ def test_closing_ends_sync_calls_and_streams(pair: list[SimulatedUpstream]) -> N
     router.close()
     for upstream in pair:
         misbehave(upstream, "stall_after_output")
-    stream = router.responses("gpt", "hi", stream=True)
+    stream, other = (router.responses("gpt", "hi", stream=True) for _ in range(2))
     for upstream in pair:
         misbehave(upstream)
     finished = router.responses("gpt", "hi", stream=True)
@@ -280,7 +280,7 @@ def test_closing_ends_sync_calls_and_streams(pair: list[SimulatedUpstream]) -> N
         misbehave(upstream, "hang")
     with ThreadPoolExecutor(4) as threads:
         hanging = [threads.submit(router.responses, "gpt", "hi") for _ in range(4)]
-        until(lambda: sum(each.active_requests for each in pair) == 5, "all calls hang")
+        until(lambda: sum(each.active_requests for each in pair) == 6, "all calls hang")
         router.close()
         for call in hanging:
             with pytest.raises(RouterError):
@@ -289,6 +289,7 @@ def test_closing_ends_sync_calls_and_streams(pair: list[SimulatedUpstream]) -> N
     with pytest.raises(RouterError, match="closed"):
         list(stream)
     stream.close()
+    other.close()
     assert [each.in_flight for each in router.health()] == [0, 0]
     assert not any(thread.name == "homing-router-sync" for thread in threading.enumerate())
 

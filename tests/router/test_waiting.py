@@ -130,6 +130,22 @@ async def test_nobody_is_asked_once_the_deadline_is_over(clock: Clock) -> None:
             await closed(router, [late, *upstreams])
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_time_for_the_head_is_taken_from_that_for_the_body(stream: bool, clock: Clock) -> None:
+    kind = "text/event-stream" if stream else "application/json"
+
+    async def play(link: Link) -> None:
+        while await link.request():
+            clock.advance(29.7)
+            await link.send(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: 99\r\n\r\n".encode())
+
+    async with serve(play) as server:
+        router = Router([entry(server.url, id="s")], clock=clock, num_retries=0)
+        with pytest.raises(APITimeoutError, match=r"body did not arrive in time|no event for 0\.[0-3]"):
+            await router.aresponses("gpt", "hi", stream=stream, timeout=30)
+        await router.aclose()
+
+
 async def test_the_callers_impatience_does_not_count_against_a_deployment() -> None:
     async with serving(1) as upstreams:
         misbehave(upstreams[0], "hang")
