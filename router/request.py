@@ -77,7 +77,7 @@ class Request:
             query=query,
             extra_body=self._mapping("extra_body"),
             metadata=self._mapping("litellm_metadata"),
-            scope=self._scope(),
+            scope=self.scope,
         )
 
     def policy(self, policy: Policy, group: str) -> Policy:
@@ -108,9 +108,18 @@ class Request:
             return None
         return HomePolicy(
             cast("OnHomeLost", self._one_of("on_home_lost", get_args(OnHomeLost), usual.on_lost)),
-            self._seconds("home_wait") if "home_wait" in options else usual.wait,
+            self._seconds("home_wait", or_none=True) if "home_wait" in options else usual.wait,
             self._one_of("replay", ("strict", "lossy"), "lossy" if usual.lossy else "strict") == "lossy",
         )
+
+    @property
+    def scope(self) -> str | None:
+        """The tenant it belongs to."""
+        value = self._options.get("affinity_scope")
+        if value is not None and (not isinstance(value, str) or not value):
+            kind = "an empty one" if value == "" else type(value).__name__
+            raise self._wrong("affinity_scope", f"must be a text that names a tenant, not {kind}")
+        return value
 
     # arguments
 
@@ -120,17 +129,13 @@ class Request:
             raise self._wrong(name, f"must be one of {', '.join(map(repr, known))}, not {value!r}")
         return str(value)
 
-    def _scope(self) -> str | None:
-        value = self._options.get("affinity_scope")
-        if value is not None and (not isinstance(value, str) or not value):
-            raise self._wrong("affinity_scope", f"must be a text that names a tenant, not {type(value).__name__}")
-        return value
-
-    def _seconds(self, name: str) -> float:
+    def _seconds(self, name: str, *, or_none: bool = False) -> float:
+        """Seconds above 0; with `or_none` 0 will do."""
         value = self._options[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-            raise self._wrong(name, f"must be a number of seconds above 0, not {value!r}")
-        return float(value)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not (value > 0 or (or_none and value == 0)):  # type: ignore[operator]  # it is a number
+            raise self._wrong(name, f"must be a number of seconds {'from' if or_none else 'above'} 0, not {value!r}")
+        return float(value)  # type: ignore[arg-type]  # the same
 
     def _count(self, name: str) -> int:
         value = self._options[name]

@@ -274,8 +274,10 @@ class Router(Verbs):
                 param="response_id",
                 code="missing_required_parameter",
             )
-        name = model or await self._group_of(response_id, params.get("affinity_scope"))
-        return await self._serve(Request(verb, name, params), stream, response_id)
+        request = Request(verb, model or "", params)
+        if not model:
+            request.model = await self._group_of(response_id, request.scope)
+        return await self._serve(request, stream, response_id)
 
     async def _serve(self, request: Request, stream: bool, response_id: str | None = None) -> Routed | ResponseStream:
         registry = self._registry

@@ -26,6 +26,7 @@ DEFAULT_TTL = 30 * 24 * 3600.0
 MOST_FAILING = 10_000
 """Deployments of which it is remembered since when they fail."""
 GONE = "this Router no longer has it"
+_UNKEPT = "no transcript is kept, as on_home_lost is 'replay' neither for this Router nor for a group of it"
 
 
 class ResponsesApiDeployment(PreCallCheck):
@@ -217,7 +218,8 @@ class ResponsesApiDeployment(PreCallCheck):
         self.stats.lost += 1
         if isinstance(error, HomeLostError):
             raise error
-        raise self._ended(call, found, owner, error, error.message) from error
+        reason = f"{error.message}; and {_UNKEPT}" if policy.on_lost == "replay" else error.message
+        raise self._ended(call, found, owner, error, reason) from error
 
     def _policy_of(self, call: Call) -> HomePolicy:
         return call.home or self._policies.get(call.group, self._policy)

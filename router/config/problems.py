@@ -64,6 +64,9 @@ def within(place: str, path: Sequence[int | str]) -> str:
 def wording(error: ErrorDetails) -> str:
     """What a validation error says, without the value that caused it."""
     text = _TEXTS.get(error["type"])
+    least = error.get("ctx", {}).get("min_length", 1)
+    if error["type"] in ("string_too_short", "too_short") and least > 1:  # the latter of secrets
+        return f"must have at least {least} characters"
     return error["msg"] if text is None else text.format(**error.get("ctx", {}))
 
 

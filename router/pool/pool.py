@@ -148,7 +148,7 @@ class Pool:
         return taken
 
     def spare(self, group: str, preferred: Sequence[Deployment]) -> list[Deployment]:
-        """Those of `preferred` that may be preferred now: usable, of the first tier, and not much busier than others."""
+        """Those of `preferred` that may be preferred now: usable, in the first tier, not much busier than others."""
         with self._lock:
             home = self._groups.get(group)
             return [] if home is None else spare(home, preferred)

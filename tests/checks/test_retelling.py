@@ -105,7 +105,7 @@ async def test_without_transcripts_nothing_can_be_replayed() -> None:
     await check.eligible(call, ALL)
     for error in (PreviousResponseNotFoundError("expired"), RateLimitError("busy")):
         assert await check.rescue(call, error) is None
-    with pytest.raises(HomeLostError, match="'north': down"):
+    with pytest.raises(HomeLostError, match="'north': down; and no transcript is kept"):
         await check.rescue(call, DOWN)
 
 

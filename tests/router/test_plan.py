@@ -148,6 +148,34 @@ def test_a_conversation_never_leaves_home() -> None:
         )
 
 
+def test_a_home_gets_a_few_more_retries_if_any() -> None:
+    assert [after(plan(Policy(num_retries=n)), DOWN, at_home=True).allowed for n in (1, 2)] == [4, 5]
+    with pytest.raises(InternalServerError):
+        after(plan(Policy(num_retries=0)), DOWN, at_home=True)
+    assert after(plan(Policy(num_retries=1)), DOWN).allowed == 1
+
+
+def test_a_lost_home_ends_the_call_before_anything_was_sent_and_after() -> None:
+    policy = Policy(fallbacks={"gpt": (Target("other"),)}, context_window_fallbacks={"gpt": (Target("large"),)})
+    for start in (plan(policy), after(plan(policy), DOWN, at_home=True)):
+        for error in (HomeLostError("gone"), NoDeploymentError("its breaker is open"), RateLimitError("busy")):
+            with pytest.raises(type(error)) as raised:
+                start.after(Failure(error, at_home=True))
+            assert raised.value is error
+    away = plan(policy).after(Failure(NoDeploymentError("none")))
+    assert away.target.group == "other", "who has no home may go"
+
+
+def test_nobody_waits_at_home_for_a_breaker_where_total_outages_fail() -> None:
+    down = shortage_error("breaker", "gpt", 5, ())
+    assert patience(plan(), "breaker", down, 5, at_home=True) == 5
+    assert patience(plan(), "breaker", down, 61, at_home=True) is None
+    assert patience(plan(Policy(wait_when_down=False)), "breaker", down, 5, at_home=True) is None
+    elsewhere = Policy(default_fallbacks=(Target("other"),))
+    assert patience(plan(elsewhere), "breaker", down, 5) is None
+    assert patience(plan(elsewhere), "breaker", down, 5, at_home=True) == 5
+
+
 def test_a_lagging_home_is_asked_again_there() -> None:
     missing = PreviousResponseNotFoundError("unknown")
     waits = []

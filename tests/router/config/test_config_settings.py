@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from providers.errors import ConfigurationError
+from providers.types import HomePolicy
+from router import wiring
 from router.config import RouterSettings, load, parse_settings, validate
 
 ENTRIES: list[dict[str, Any]] = [
@@ -35,6 +38,99 @@ def test_defaults() -> None:
     assert (found.on_all_down, found.disable_cooldowns, found.redis()) == ("try", False, None)
     assert (found.affinity_ttl, found.affinity_max_entries) == (2_592_000.0, 100_000)
     assert (found.redis_key_prefix, found.redis_timeout) == ("homing", 0.25)
+
+
+def test_homes_are_waited_for_by_default_and_nothing_is_kept_to_replay() -> None:
+    found = accepted()
+    assert (found.affinity, found.affinity_key, found.affinity_previous_key) == ("store", None, None)
+    assert (found.on_home_lost, found.home_wait, found.replay, found.discover) == ("wait", 10.0, "strict", None)
+    assert found.transcript_max_bytes == 64 * 1024 * 1024
+    assert (wiring.home_policy(found), wiring.home_policies(found)) == (HomePolicy(), {})
+    assert wiring.signed_ids(found) is None
+
+
+def test_a_group_has_a_home_policy_of_its_own_where_it_differs() -> None:
+    found = accepted(
+        on_home_lost="fail",
+        home_wait=0,
+        replay="lossy",
+        model_group_affinity={
+            "gpt": {"on_home_lost": "replay", "replay": "strict"},
+            "claude": {"home_wait": 0.5},
+            "openai/*": {},
+        },
+    )
+    assert wiring.home_policy(found) == HomePolicy("fail", 0.0, lossy=True)
+    assert wiring.home_policies(found) == {
+        "gpt": HomePolicy("replay", 0.0, lossy=False),
+        "claude": HomePolicy("fail", 0.5, lossy=True),
+        "openai/*": HomePolicy("fail", 0.0, lossy=True),
+    }
+
+
+KEY = "0123456789abcdef"
+
+
+def test_ids_are_signed_with_keys_that_nobody_sees() -> None:
+    found = accepted(affinity="signed-id", affinity_key=KEY, affinity_previous_key=KEY[::-1])
+    ids = wiring.signed_ids(found)
+    assert ids is not None
+    before = wiring.signed_ids(accepted(affinity="signed-id", affinity_key=KEY[::-1]))
+    assert before is not None
+    assert ids.wrap("resp_1", "a") != before.wrap("resp_1", "a")
+    assert ids.unwrap(before.wrap("resp_1", "a")) == ids.unwrap(ids.wrap("resp_1", "a"))
+    for secret in (KEY, KEY[::-1]):
+        assert secret not in f"{found!r}{found}{found.model_dump()}{ids!r}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"affinity": "signed-id"},
+            ["affinity_key: is needed to sign ids; give at least 16 characters, kept secret"],
+        ),
+        (
+            {"affinity": "signed-id", "affinity_key": "hush-hush-hush!"},
+            ["affinity_key: must have at least 16 characters"],
+        ),
+        (
+            {"affinity": "signed-id", "affinity_key": KEY, "affinity_previous_key": "hush"},
+            ["affinity_previous_key: must have at least 16 characters"],
+        ),
+        (
+            {"affinity_key": KEY, "affinity_previous_key": KEY},
+            [
+                "affinity_key: has no effect without affinity='signed-id'",
+                "affinity_previous_key: has no effect without affinity='signed-id'",
+            ],
+        ),
+    ],
+)
+def test_keys_that_are_missing_too_short_or_without_effect(settings: dict[str, Any], said: list[str]) -> None:
+    found = problems(**settings)
+    assert [line.partition(": ")[0] for line in found] == [line.partition(": ")[0] for line in said]
+    assert found == said
+    assert "hush" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"affinity": "signed"}, "affinity: .*'store' or 'signed-id'"),
+        ({"on_home_lost": "panic"}, "on_home_lost: .*'fail', 'wait' or 'replay'"),
+        ({"home_wait": -1}, "home_wait: "),
+        ({"replay": True}, "replay: .*'strict' or 'lossy'"),
+        ({"transcript_max_bytes": 0}, "transcript_max_bytes: "),
+        ({"discover": "perhaps"}, "discover: "),
+        ({"model_group_affinity": {"gtp": {}}}, r"model_group_affinity\.gtp: no model group 'gtp'; did you mean 'gpt'"),
+        ({"model_group_affinity": {"gpt": {"wait": 3}}}, r"model_group_affinity\.gpt\.wait: "),
+        ({"model_group_affinity": {"gpt": {"home_wait": "x"}}}, r"model_group_affinity\.gpt\.home_wait: "),
+    ],
+)
+def test_what_is_wrong_about_homes_is_named(settings: dict[str, Any], said: str) -> None:
+    (found,) = problems(**settings)
+    assert re.match(said, found), found
 
 
 def test_fallbacks_in_both_forms() -> None:

@@ -292,6 +292,59 @@ def test_an_ordered_choice_forces_the_first_if_all_are_down(clock: Clock) -> Non
     assert got.deployment is members[2]
 
 
+def test_without_force_an_open_breaker_is_respected(clock: Clock) -> None:
+    members = deployments(2)
+    pool = pool_of(members, clock=clock)
+    for each in members:
+        pool.impose(each.id, "breaker", 30)
+    home = [members[1]]
+    shortage = refused(pool.lease("g", CALL, among=home, force=False))
+    assert (shortage.kind, shortage.wait) == ("breaker", 30)
+    assert leased(pool.lease("g", CALL, among=home)).deployment is members[1], "by default it is tried all the same"
+    clock.advance(31)
+    probe = leased(pool.lease("g", CALL, among=home, force=False))
+    assert probe.probe, "once its time has come"
+    assert leased(pool.lease("g", CALL, force=False)).deployment is members[0]
+
+
+# preferences
+
+
+def test_who_is_preferred_may_be_somewhat_busier_than_others(clock: Clock) -> None:
+    members = deployments(3)
+    pool = pool_of(members, clock=clock)
+    favourite = [members[2]]
+    held: list[Lease] = []
+
+    def busy(among: Sequence[Deployment], count: int) -> None:
+        held.extend(leased(pool.lease("g", CALL, among=among)) for _ in range(count))
+
+    for _ in range(4):
+        assert pool.spare("g", favourite) == favourite
+        busy(favourite, 1)
+    assert pool.spare("g", favourite) == [], "four more than the idlest"
+    assert pool.spare("g", [*members[1:], *favourite]) == [members[1]]
+    busy(members[:1], 3)
+    assert pool.spare("g", favourite) == []
+    busy(members[1:2], 1)
+    assert pool.spare("g", favourite) == favourite, "and twice what that has"
+
+
+def test_who_is_preferred_must_be_usable_and_of_the_first_tier(clock: Clock) -> None:
+    members = [deployment("a", order=1), deployment("b", order=2), deployment("c", order=1, max_parallel_requests=1)]
+    pool = pool_of(members, clock=clock)
+    assert pool.spare("g", members) == [members[0], members[2]]
+    full = leased(pool.lease("g", CALL, among=[members[2]]))
+    assert pool.spare("g", members) == [members[0]]
+    assert full.open
+    pool.impose("a", "quota", 5)
+    assert pool.spare("g", members) == [members[1]]
+    pool.impose("b", "breaker", 5)
+    assert pool.spare("g", members) == []
+    assert pool.spare("other", members) == []
+    assert pool.spare("g", [deployment("stranger")]) == []
+
+
 # tiers and standby
 
 

@@ -1,0 +1,103 @@
+"""What a caller passes is sorted into what goes upstream and what is the Router's, and what is wrong is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from providers.errors import BadRequestError
+from providers.types import HomePolicy, Verb
+from router.plan import Policy
+from router.request import ROUTING, Request
+
+USUAL = HomePolicy("replay", 4.0, lossy=True)
+
+
+def request(**params: Any) -> Request:
+    return Request(Verb.CREATE, "gpt", {"input": "hi", **params})
+
+
+def test_what_is_the_routers_does_not_go_upstream() -> None:
+    homely = {"on_home_lost": "fail", "home_wait": 1, "replay": "lossy", "affinity_scope": "acme"}
+    assert homely.keys() <= ROUTING
+    call = request(**homely, unknown=1).call(stream=False, group="gpt")
+    assert call.body == {"input": "hi", "unknown": 1}
+    assert call.scope == "acme"
+    assert "acme" not in repr(call)
+    by_id = Request(Verb.GET, "gpt", {"include": ["x"], **homely}).call(stream=True, response_id="resp_1")
+    assert (by_id.query, by_id.scope) == ({"include": ["x"], "stream": True}, "acme")
+
+
+def test_a_call_has_no_policy_and_no_tenant_of_its_own_unless_it_says_so() -> None:
+    for plain in (request(), request(timeout=3), request(on_home_lost=None, affinity_scope=None)):
+        assert plain.home(USUAL) is None
+        assert plain.scope is None
+        assert plain.call(stream=False).scope is None
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"on_home_lost": "fail"}, HomePolicy("fail", 4.0, lossy=True)),
+        ({"on_home_lost": "wait", "home_wait": 0}, HomePolicy("wait", 0.0, lossy=True)),
+        ({"home_wait": 2.5}, HomePolicy("replay", 2.5, lossy=True)),
+        ({"replay": "strict"}, HomePolicy("replay", 4.0, lossy=False)),
+        ({"replay": "lossy"}, USUAL),
+    ],
+)
+def test_a_call_says_what_follows_when_its_home_is_lost(given: dict[str, Any], expected: HomePolicy) -> None:
+    assert request(**given).home(USUAL) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"on_home_lost": "panic"}, "on_home_lost: must be one of 'fail', 'wait', 'replay', not 'panic'"),
+        ({"on_home_lost": ["fail"]}, r"on_home_lost: must be one of .* not \['fail'\]"),
+        ({"replay": True}, "replay: must be one of 'strict', 'lossy', not True"),
+        ({"home_wait": -1}, "home_wait: must be a number of seconds from 0, not -1"),
+        ({"home_wait": "1"}, "home_wait: must be a number of seconds from 0, not '1'"),
+        ({"home_wait": True}, "home_wait: must be a number of seconds from 0, not True"),
+        ({"home_wait": float("nan")}, "home_wait: must be a number of seconds from 0, not nan"),
+        ({"affinity_scope": ""}, "affinity_scope: must be a text that names a tenant, not an empty one"),
+        ({"affinity_scope": 7}, "affinity_scope: must be a text that names a tenant, not int"),
+    ],
+)
+def test_what_is_wrong_is_named(given: dict[str, Any], said: str) -> None:
+    wrong = request(**given)
+    ask: Callable[[], object] = (lambda: wrong.scope) if "affinity_scope" in given else (lambda: wrong.home(USUAL))
+    with pytest.raises(BadRequestError, match=f"^{said}$") as caught:
+        ask()
+    assert caught.value.param == next(iter(given))
+    assert caught.value.code == "invalid_argument"
+
+
+@pytest.mark.parametrize("name", ["timeout", "deadline"])
+@pytest.mark.parametrize("value", [0, -1, "1", True, None])
+def test_time_limits_are_above_nought(name: str, value: Any) -> None:
+    if value is None:
+        assert getattr(request(**{name: None}).limits, name) is None
+        return
+    with pytest.raises(BadRequestError, match=f"^{name}: must be a number of seconds above 0, not "):
+        request(**{name: value})
+    assert getattr(request(**{name: 2}).limits, name) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"num_retries": -1}, "num_retries: must be a whole number from 0, not -1"),
+        ({"disable_fallbacks": 1}, "disable_fallbacks: must be True or False, not 1"),
+        ({"fallbacks": [{"model": ""}]}, "fallbacks: "),
+    ],
+)
+def test_what_is_wrong_of_a_policy_is_named(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadRequestError, match=f"^{said}"):
+        request(**given).policy(Policy(), "gpt")
+
+
+def test_headers_and_queries_are_mappings() -> None:
+    with pytest.raises(BadRequestError, match=r"^extra_headers: must be a mapping, not list"):
+        request(extra_headers=[1]).call(stream=False)
