@@ -1,6 +1,6 @@
 """A conversation whose home is gone goes on elsewhere, as it was: twice in a row, however it is called."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
@@ -8,7 +8,9 @@ from routers import AFFINITY, closed, create, entry, group, misbehave, served, s
 from talking import SAID, WAYS, calls, placed, talk
 
 from providers.simulated import SimulatedUpstream
+from providers.types import Call
 from router import HomeLostError, PreviousResponseNotFoundError, Router
+from strategies.base import Candidate
 
 
 @pytest.fixture
@@ -50,6 +52,39 @@ async def test_replay_goes_on_elsewhere_twice_in_a_row(
             assert turn.routing.affinity.mode == "home"
         assert router.affinity_stats().replayed == loss
     assert sorted(homes) == sorted(upstreams)
+    await closed(router, upstreams.values())
+
+
+class First:
+    """Always picks the first by name."""
+
+    def pick(self, call: Call, candidates: Sequence[Candidate], now: float) -> Candidate:
+        return min(candidates, key=lambda candidate: candidate.id)
+
+
+async def test_who_failed_is_asked_last(upstreams: dict[str, SimulatedUpstream]) -> None:
+    router = Router(
+        group(upstreams.values()),
+        optional_pre_call_checks=AFFINITY,
+        routing_strategy=First(),
+        on_home_lost="replay",
+        sleep=tick,
+    )
+    one = await router.aresponses("gpt", "hello")
+    for name in ("u0", "u1"):
+        misbehave(upstreams[name], "500")
+    two = await router.aresponses("gpt", "more", previous_response_id=one.id)
+    assert [attempt.deployment_id for attempt in two.routing.attempts] == ["u0", "u1", "u2"]
+    await closed(router, upstreams.values())
+
+
+async def test_a_reference_in_extra_body_is_replayed_too(upstreams: dict[str, SimulatedUpstream]) -> None:
+    router = Router(group(upstreams.values()), optional_pre_call_checks=AFFINITY, on_home_lost="replay")
+    one = await router.aresponses("gpt", "hello")
+    misbehave(upstreams[served(one)], "500")
+    two = await router.aresponses("gpt", "more", extra_body={"previous_response_id": one.id})
+    assert two.output_text.startswith(SAID.format(2, served(two)))
+    assert served(two) != served(one)
     await closed(router, upstreams.values())
 
 

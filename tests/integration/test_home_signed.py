@@ -232,6 +232,7 @@ def _signed(router: Router, response: Response) -> str:
 
 async def test_nothing_of_a_call_is_kept_when_it_has_ended(upstreams: dict[str, SimulatedUpstream]) -> None:
     router = signing(upstreams)
+    gc.collect()
     before = sum(type(thing) is Call for thing in gc.get_objects())
     for number in range(10):
         first = await create(router, number % 2 == 0)
