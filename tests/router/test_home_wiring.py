@@ -63,7 +63,7 @@ async def test_a_check_hears_of_every_change_before_it_is_made() -> None:
 async def test_a_replay_goes_to_those_that_did_not_fail_first(stream: bool) -> None:
     async with serving(3) as upstreams:
         router = Router(group(upstreams), optional_pre_call_checks=AFFINITY, on_home_lost="replay", num_retries=0)
-        for _ in range(12):
+        for _ in range(3):
             first = await create(router, stream)
             home = next(each for each in upstreams if each.name == served(first))
             misbehave(home, "503")
