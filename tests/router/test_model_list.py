@@ -8,6 +8,7 @@ import pytest
 from fakes import Clock
 from routers import AFFINITY, KEY, bodies, closed, entry, group, in_flight, misbehave, read, served, serving
 
+from checks.affinity.pins import AffinityStats
 from checks.base import PreCallCheck
 from providers.types import Call, Deployment
 from router import (
@@ -211,6 +212,17 @@ async def test_what_an_owner_that_is_gone_held() -> None:
                 await ask()  # type: ignore[no-untyped-call]
         router.add_deployment(entry(upstreams[0]))
         assert served(await router.aresponses("gpt", "more", previous_response_id=response.id)) == "u0"
+        await closed(router, upstreams)
+
+
+async def test_a_router_without_affinity_has_no_figures_of_it() -> None:
+    for checks in ([], ["tags"]):
+        assert Router(optional_pre_call_checks=checks).affinity_stats() == AffinityStats()
+    async with serving(1) as upstreams:
+        router = Router(group(upstreams), optional_pre_call_checks=["tags", *AFFINITY])
+        response = await router.aresponses("gpt", "hi")
+        await router.aresponses("gpt", "more", previous_response_id=response.id)
+        assert router.affinity_stats() != AffinityStats()
         await closed(router, upstreams)
 
 

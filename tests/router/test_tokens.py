@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fakes import Clock
 from redis_servers import eventually
-from routers import closed, entry, group, misbehave, serving
+from routers import AFFINITY, closed, entry, group, misbehave, serving
 
 from providers.simulated import SimulatedUpstream
 from router import APITimeoutError, AuthenticationError, Router
@@ -185,6 +185,20 @@ async def test_the_time_for_the_token_is_taken_from_the_attempts(clock: Clock) -
         with pytest.raises(APITimeoutError, match=r"did not answer within 0\.05"):
             await router.aresponses("gpt", "hi", timeout=30)
         await closed(router, [upstream])
+
+
+async def test_a_search_for_a_home_says_who_asks() -> None:
+    async with serving(2) as upstreams:
+        source = Source("t1")
+        router = Router([azure(each, source) for each in upstreams], optional_pre_call_checks=AFFINITY)
+        stranger = Router([azure(upstreams[1], source)])
+        response = await stranger.aresponses("gpt", "hi")
+        await stranger.aclose()
+        follow_up = await router.aresponses("gpt", "more", previous_response_id=response.id)
+        assert follow_up.routing.deployment_id == "u1"
+        assert {token for each in upstreams for token in used(each)} == {"t1"}
+        assert any(record.method == "GET" for record in upstreams[1].requests)
+        await closed(router, upstreams)
 
 
 async def test_a_fixed_token_is_sent_as_it_is() -> None:
