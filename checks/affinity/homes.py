@@ -101,7 +101,7 @@ class Homes:
         leaning: Deployment | None = None
         for tie in tied:
             pin = pinned.get(tie.key)
-            if pin is None or pin.tenant != tenant:
+            if pin is None or not _may_know(tie, pin, tenant):
                 if tie.hard:
                     self._keep_apart(call, tie, pin, tenant)
                     unknown.append(tie)
@@ -124,7 +124,7 @@ class Homes:
 
     def _only(self, call: Call, tied: tuple[Tie, ...], pin: Pin | None, tenant: str) -> Found:
         """As most follow-ups: one tie, which agrees with itself."""
-        if pin is None or pin.tenant != tenant:
+        if pin is None or not _may_know(tied[0], pin, tenant):
             self._keep_apart(call, tied[0], pin, tenant)
             return Found(tied, unknown=tied)
         owner = self._locate(pin.deployment_id)
@@ -146,6 +146,13 @@ class Homes:
 
 
 _NOWHERE = Found()
+
+_COMMON = frozenset({TieKind.FILE, TieKind.VECTOR_STORE})
+"""What an operator may have uploaded for all tenants: who has it is no tenant's secret."""
+
+
+def _may_know(tie: Tie, pin: Pin, tenant: str) -> bool:
+    return pin.tenant == tenant or tie.kind in _COMMON
 
 
 def not_found(call: Call, tie: Tie) -> APIError:
