@@ -81,13 +81,11 @@ async def explain(place: Place, checks: Sequence[PreCallCheck], health: Mapping[
 def _option(deployment: Deployment, left_out: str | None, health: DeploymentHealth | None) -> Option:
     if left_out is not None:
         return Option(deployment.id, False, False, left_out)
-    obstacle = _obstacle(deployment, health)
+    obstacle = _obstacle(deployment, health) if health is not None else "it has just been removed"
     return Option(deployment.id, True, obstacle is None, obstacle or "ready")
 
 
-def _obstacle(deployment: Deployment, health: DeploymentHealth | None) -> str | None:
-    if health is None:
-        return None
+def _obstacle(deployment: Deployment, health: DeploymentHealth) -> str | None:
     if health.state in ("open", "half-open"):
         return f"its breaker is {health.state}" + (f" for {health.open_for:.1f} s" if health.open_for else "")
     if health.blocked_for:

@@ -1,6 +1,7 @@
 """Where a call would go: told without sending it, counting it or asking anybody."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from routers import AFFINITY, entry, misbehave, serving
@@ -9,13 +10,14 @@ from checks import PreCallCheck, Preferred
 from providers.simulated import Behaviour
 from providers.types import Call, Deployment
 from router import AuthenticationError, RateLimitError, Router
-from router.explain import Option
+from router.explain import Option, explain
+from router.run import Place
 
 
 class Backwards(PreCallCheck):
     """Prefers the last."""
 
-    async def eligible(self, call: Call, deployments: "list[Deployment]") -> Preferred:  # type: ignore[override]  # narrower
+    async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Preferred:
         return Preferred(tuple(reversed(deployments)))
 
 
@@ -79,3 +81,14 @@ async def test_a_router_without_the_check_has_counted_nothing() -> None:
     async with Router([entry("http://127.0.0.1:9", id="d")]) as router:
         assert router.affinity_stats().hit == 0
         assert (await router.aexplain("gpt", input="x")).options == (Option("d", True, True, "ready"),)
+
+
+async def test_a_deployment_that_goes_while_the_checks_look() -> None:
+    class Removing(PreCallCheck):
+        async def preview(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+            return deployments
+
+    async with Router([entry("http://127.0.0.1:9", id="d")], optional_pre_call_checks=[Removing()]) as router:
+        place = Place(Call("gpt"), router._registry.groups["gpt"])
+        told = await explain(place, (Removing(),), {})
+        assert told.options == (Option("d", True, False, "it has just been removed"),)
