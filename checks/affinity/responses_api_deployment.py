@@ -97,7 +97,8 @@ class ResponsesApiDeployment(PreCallCheck):
         if found.home is None and found.lost is None and self._discovery is not None:
             owner = await self._discover(self._discovery, call, found, deployments)
             if owner is not None:
-                found, mode = found._replace(home=owner, unknown=()), "discovered"
+                others = tuple(tie for tie in found.unknown if tie.kind is not TieKind.RESPONSE)
+                found, mode = found._replace(home=owner, unknown=others), "discovered"
         if found.home is None or len(found.ties) > 1 or found.gone:
             self._found[call] = found  # one tie to a known home is soon looked up again
         return self._narrow(call, found, deployments, mode)

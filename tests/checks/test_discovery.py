@@ -166,7 +166,8 @@ async def test_who_leaves_does_not_end_the_search_of_others() -> None:
     assert upstreams.asked == ["d0"]
 
 
-async def test_a_search_that_nobody_waits_for_ends() -> None:
+async def test_a_search_that_nobody_waits_for_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("checks.affinity.discovery.LONGEST", 3_600.0)
     upstreams = Upstreams()
     upstreams.gate = asyncio.Event()
     discovery = Discovery(upstreams.ask)
@@ -176,7 +177,8 @@ async def test_a_search_that_nobody_waits_for_ends() -> None:
     with pytest.raises(asyncio.CancelledError):
         await caller
     assert discovery._searches == {}
-    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+    _, left = await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()}, timeout=5)
+    assert not left
     assert upstreams.at_once == 0
     upstreams.gate.set()
     before = len(upstreams.asked)

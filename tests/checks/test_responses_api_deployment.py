@@ -454,6 +454,15 @@ async def test_an_unknown_response_is_searched_for(store: Notebook) -> None:
     with pytest.raises(HomeLostError) as lost:
         await check.rescue(call, DOWN)
     assert lost.value.owner == "north"
+    store.asked.clear()
+    await check.observe(call, NORTH, Started("resp_2"))
+    assert store.asked == [("set", "resp_2", "north", DEFAULT_TTL)], "what was found is known"
+    both = follow_up(conversation="conv_1")
+    del store.kept["resp_1"]
+    store.asked.clear()
+    await serve(check, both, NORTH, id="resp_3")
+    learnt = [key for what, key, *_ in store.asked if what == "set"]
+    assert learnt == ["resp_1", "resp_3", "conversation:conv_1"], "what it was not asked for is learnt as ever"
     assert await check.eligible(follow_up("resp_0"), ALL) is ALL
     asked.clear()
     for known in (follow_up(), Call("gpt", body=NAMED), follow_up("resp_0"), SOFT):
