@@ -9,10 +9,11 @@ import pytest
 
 from providers.errors import BadRequestError
 from providers.types import HomePolicy, Verb
-from router.plan import Policy
+from router.plan import Policy, Target
 from router.request import ROUTING, Request
 
 USUAL = HomePolicy("replay", 4.0, lossy=True)
+USUALLY = Policy(default_fallbacks=(Target("a"),))
 
 
 def request(**params: Any) -> Request:
@@ -101,3 +102,20 @@ def test_what_is_wrong_of_a_policy_is_named(given: dict[str, Any], said: str) ->
 def test_headers_and_queries_are_mappings() -> None:
     with pytest.raises(BadRequestError, match=r"^extra_headers: must be a mapping, not list"):
         request(extra_headers=[1]).call(stream=False)
+
+
+def test_a_call_changes_the_policy_for_itself() -> None:
+    assert request().policy(USUALLY, "gpt") is USUALLY
+    changed = request(num_retries=7, max_fallbacks=0, disable_fallbacks=True, fallbacks=["b"]).policy(USUALLY, "gpt")
+    assert (changed.num_retries, changed.insistent, changed.max_fallbacks, changed.disable_fallbacks) == (
+        7,
+        True,
+        0,
+        True,
+    )
+    for given in (["b"], {"gpt": ["b"]}, [{"*": ["b"]}]):
+        own = request(fallbacks=given, content_policy_fallbacks=given, retry_policy={"TimeoutErrorRetries": 1})
+        changed = own.policy(USUALLY, "gpt")
+        assert [each.group for each in changed.fallbacks["gpt"]] == ["b"]
+        assert [each.group for each in changed.content_policy_fallbacks["gpt"]] == ["b"]
+        assert (changed.default_fallbacks, changed.retry_policy) == ((), {"TimeoutErrorRetries": 1})
