@@ -104,7 +104,9 @@ class Router(Verbs):
         self._transport = choose(http_client)
         self._policy = wiring.policy(self._settings)
         self._policies = {
-            group: replace(self._policy, retry_policy={**self._policy.retry_policy, **retries(own)})
+            self._aliases.get(group, group): replace(
+                self._policy, retry_policy={**self._policy.retry_policy, **retries(own)}
+            )
             for group, own in self._settings.model_group_retry_policy.items()
         }
         self._deadline = self._settings.deadline

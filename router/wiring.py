@@ -58,9 +58,9 @@ def home_policy(settings: RouterSettings) -> HomePolicy:
 
 def home_policies(settings: RouterSettings) -> dict[str, HomePolicy]:
     """The same by group, for those that differ."""
-    usual = home_policy(settings)
+    usual, aliases = home_policy(settings), settings.model_group_alias
     return {
-        group: HomePolicy(
+        aliases[group].model if group in aliases else group: HomePolicy(
             own.on_home_lost or usual.on_lost,
             usual.wait if own.home_wait is None else own.home_wait,
             usual.lossy if own.replay is None else own.replay == "lossy",

@@ -1,8 +1,10 @@
-"""A deployment is asked whether it has a response: with a token, if it takes one."""
+"""Homes through the Router: a deployment is asked with a token, tenants share stores, aliases carry settings."""
 
+import pytest
 from routers import AFFINITY, serving
 
-from router import Router
+from providers.simulated import Behaviour
+from router import HomeLostError, Router
 
 
 async def test_asked_with_a_fresh_token() -> None:
@@ -49,3 +51,24 @@ async def test_a_vector_store_is_no_tenants_secret() -> None:
             for scope in ("two", None):
                 other = await router.aresponses("gpt", "hi", tools=search, affinity_scope=scope)
                 assert other.routing.deployment_id == one.routing.deployment_id
+
+
+async def test_a_groups_settings_may_stand_under_its_alias() -> None:
+    async with serving(1) as (upstream,):
+        entry = {
+            "model_name": "gpt",
+            "litellm_params": {"model": "openai/gpt-4o", "api_key": "k", "api_base": upstream.url},
+            "model_info": {"id": "home"},
+        }
+        async with Router(
+            [entry],
+            optional_pre_call_checks=AFFINITY,
+            model_group_alias={"chat": "gpt"},
+            model_group_affinity={"chat": {"on_home_lost": "fail"}},
+            model_group_retry_policy={"chat": {"InternalServerErrorRetries": 0}},
+        ) as router:
+            hello = await router.aresponses("chat", "hi")
+            upstream.behaviour = Behaviour(fault="500")
+            with pytest.raises(HomeLostError) as lost:
+                await router.aresponses("gpt", "more", previous_response_id=hello.id)
+            assert len(lost.value.attempts) == 1

@@ -28,21 +28,28 @@ _DEATH, _RETURN = 0.35, 0.65
 """Fractions of the time."""
 _PATIENCE = 30.0
 """Seconds for conversations to end once the time is over; none takes longer."""
+_GRACE = 20.0
+"""Seconds the play may go on to see the return of the one that died, on a machine that is slow today."""
 
 
 async def play(console: Console, seconds: float, conversations: int, strategy: str, *, live: bool) -> Score:
     """Play for `seconds`, with that many conversations at once, shown on `console`; the final score."""
     clock = asyncio.get_running_loop().time
     score = Score(_ACCOUNTS, clock)
+
+    def playing() -> bool:
+        late = clock() - began - seconds
+        return late < 0 or (late < _GRACE and not score.returned.is_set())
+
     async with _deployments() as upstreams, _router(upstreams, strategy, seconds) as router:
         began = clock()
         screen = Screen(console, router, score, clock, live=live)
         showing = asyncio.create_task(screen.show())
         try:
-            async with asyncio.timeout(seconds + _PATIENCE), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(seconds + _GRACE + _PATIENCE), asyncio.TaskGroup() as group:
                 for number in range(conversations):
                     rng = random.Random(number)
-                    group.create_task(converse(router, score, rng, lambda: clock() < began + seconds))
+                    group.create_task(converse(router, score, rng, playing))
                 group.create_task(_drama(upstreams[_VICTIM], score, screen, began, seconds))
         finally:
             showing.cancel()
@@ -65,7 +72,7 @@ async def _drama(victim: SimulatedUpstream, score: Score, screen: Screen, began:
     victim.behaviour, score.awaited, back = alive, _VICTIM, clock()
     screen.say(f"{_VICTIM} is back. Its breaker lets a probe through, then its share grows again.")
     with suppress(TimeoutError):
-        async with asyncio.timeout(began + seconds - back):
+        async with asyncio.timeout(began + seconds + _GRACE - back):
             await score.returned.wait()
         screen.say(f"{_VICTIM} serves again, {clock() - back:.1f} s after its return.")
 
