@@ -12,13 +12,14 @@ class Background:
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[object, object, None]) -> None:
-        """Run `work`, which handles its own errors, beside the caller."""
+    def start(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        """Run `work`, which handles its own errors, beside the caller; the task, which is held here."""
         task = asyncio.get_running_loop().create_task(work)
         # If a loop is closed on pending tasks, each complains when collected; nobody could act on these complaints.
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # asyncio's own; asyncio.gather does the same
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def finish(self, timeout: float) -> None:
         """Wait at most `timeout` seconds for what runs on this loop."""

@@ -84,7 +84,15 @@ class Circuit:
 
     def _begin(self, turn: int, probe: weakref.WeakMethod[Probe]) -> None:
         if turn == self._turn and probe() is not None:
-            self._background.start(self._run(turn, probe))
+            probing = self._background.start(self._run(turn, probe))
+            # one cancelled before its first step never reaches its own `finally`
+            probing.add_done_callback(lambda ended: self._release(turn) if ended.cancelled() else None)
+
+    def _release(self, turn: int) -> None:
+        """For a cancelled probe: the next to be turned away goes on."""
+        with self._lock:
+            if turn == self._turn:
+                self._prober = None
 
     async def _run(self, turn: int, probe: weakref.WeakMethod[Probe]) -> None:
         well = False
@@ -92,9 +100,7 @@ class Circuit:
             method = probe()
             well = method is not None and await method()
         finally:
-            with self._lock:
-                if turn == self._turn:
-                    self._prober = None  # for a cancelled probe: the next to be turned away goes on
+            self._release(turn)
         if not well:
             with self._lock:
                 if self.down and turn == self._turn:
