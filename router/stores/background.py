@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from typing import Final
+
+PATIENCE: Final = 0.05  # seconds until what was cancelled is cancelled again
 
 
 class Background:
@@ -28,13 +31,17 @@ class Background:
             await asyncio.wait(mine, timeout=timeout)
 
     async def stop(self, timeout: float) -> None:
-        """Cancel what runs on this loop; wait at most `timeout` seconds for it. Forget what ran on loops now closed."""
-        mine = self._mine()
+        """Cancel what runs on this loop; wait at most `timeout` seconds for it. Forget what ran on loops now closed.
+
+        Cancels more than once: `asyncio.wait_for` of Python 3.11, which redis-py uses, can swallow a cancellation.
+        """
         self._tasks.difference_update([task for task in list(self._tasks) if task.get_loop().is_closed()])
-        for task in mine:
-            task.cancel()
-        if mine:
-            await asyncio.wait(mine, timeout=timeout)
+        clock = asyncio.get_running_loop().time
+        end = clock() + timeout
+        while (mine := self._mine()) and (left := end - clock()) > 0:
+            for task in mine:
+                task.cancel()
+            await asyncio.wait(mine, timeout=min(left, PATIENCE))
 
     def _mine(self) -> list[asyncio.Task[None]]:
         loop = asyncio.get_running_loop()

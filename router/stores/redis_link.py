@@ -131,8 +131,12 @@ class RedisLink:
         client: RedisClient | None = None
         try:
             client = self._client()
+            before = _cancellations()
             async with asyncio.timeout(self.timeout):
-                return await ask(client)
+                answer = await ask(client)
+                if _cancellations() > before:  # swallowed by `asyncio.wait_for` of Python 3.11, which redis-py uses
+                    raise asyncio.CancelledError
+                return answer
         except Exception as error:
             self._give_up(client, error)
             raise OutageError from None
@@ -220,6 +224,11 @@ class RedisLink:
     async def _catch_up(self, client: RedisClient, commands: Sequence[Command]) -> list[object]:
         async with asyncio.timeout(self.timeout):
             return await _send_all(client, commands)
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 async def _send_all(client: RedisClient, commands: Sequence[Command]) -> list[object]:

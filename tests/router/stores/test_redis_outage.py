@@ -6,6 +6,7 @@ import asyncio
 import logging
 import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -460,3 +461,23 @@ async def test_a_board_without_redis(frail: Server) -> None:
     await eventually(lambda: link.stats.recoveries, "recovery")
     assert await board.read() == {}
     await board.aclose()
+
+
+async def test_a_cancellation_that_the_client_swallows_is_heeded(server: Server, prefix: str) -> None:
+    store = store_on(settings_for(server), prefix)
+    link = store._link
+    begun = asyncio.Event()
+
+    async def swallow(client: object) -> str:
+        begun.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return "as if nothing had happened"
+
+    task = asyncio.create_task(link._bounded(swallow))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not link.down
+    await store.aclose()
