@@ -463,8 +463,8 @@ async def test_a_board_without_redis(frail: Server) -> None:
     await board.aclose()
 
 
-async def test_a_cancellation_that_the_client_swallows_is_heeded(server: Server, prefix: str) -> None:
-    store = store_on(settings_for(server), prefix)
+async def test_a_cancellation_that_the_client_swallows_is_heeded(server: Server, open_store: OpenStore) -> None:
+    store = open_store(settings_for(server))
     link = store._link
     begun = asyncio.Event()
 
@@ -480,4 +480,3 @@ async def test_a_cancellation_that_the_client_swallows_is_heeded(server: Server,
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not link.down
-    await store.aclose()
