@@ -9,7 +9,7 @@ from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 from providers.errors import APIError
 from providers.types import Affinity, Call, Deployment, HomePolicy, JsonObject
-from providers.views import View
+from providers.views import Routed, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,16 @@ class Failed:
 
 
 Outcome: TypeAlias = Started | Appeared | Finished | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known without asking a deployment."""
+
+    view: Routed
+    deployment_id: str
+    """The one that it came from, once."""
+    provider: str
 
 
 class Preferred(tuple[Deployment, ...]):
@@ -87,6 +97,13 @@ class PreCallCheck(ABC):  # noqa: B024 - every method has a default: a check ove
 
         Raise `ConfigurationError` to refuse the change. May not await or block.
         """
+
+    async def answer(self, call: Call) -> Answer | None:
+        """The answer to `call`, if no deployment need be asked; default: None. Called first, once per call.
+
+        May raise what the call is to end with.
+        """
+        return None
 
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
         """Those of `deployments` that may serve `call`; the strategy chooses among them.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from providers.errors import APIError
-from providers.types import Call, Deployment, HttpReply, HttpRequest
+from providers.types import Call, Deployment, HttpReply, HttpRequest, Token
 from providers.views import Event, Routed
 
 
@@ -24,8 +25,12 @@ class EventDecoder(Protocol):
 class Provider(Protocol):
     """Translates between a `Call` and one vendor's wire."""
 
-    def encode(self, call: Call, deployment: Deployment, token: str | None) -> HttpRequest:
-        """The request to send. `token` is a fresh bearer token for deployments with a `token_source`."""
+    def remote(self, call: Call, deployment: Deployment) -> Sequence[str]:
+        """Addresses of the files that must be in `call.fetched` before it can be encoded; mostly none."""
+        ...
+
+    def encode(self, call: Call, deployment: Deployment, token: Token | None) -> HttpRequest:
+        """The request to send. `token` is what the deployment's `token_source` returned, if it has one."""
         ...
 
     def decode(self, reply: HttpReply, call: Call, deployment: Deployment) -> Routed:

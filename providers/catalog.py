@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import cast
 
 from providers.azure import Azure
 from providers.azure_ai import AzureAI
 from providers.base import Provider
 from providers.openai import HostedVLLM, OpenAI
+from providers.types import Deployment, Dialect
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Vendor:
     version_env: tuple[str, ...] = ()
     default_base: str | None = None
     key_required: bool = True
+    dialects: Mapping[Dialect, Provider] = field(default_factory=dict)
+    """What translates for those of its deployments that speak something else than `provider` does."""
 
     @property
     def base_required(self) -> bool:
@@ -69,3 +73,12 @@ _ALL = (
 
 VENDORS: Mapping[str, Vendor] = {vendor.name: vendor for vendor in _ALL}
 """By the prefix of `litellm_params.model`."""
+
+
+def provider_of(deployment: Deployment) -> Provider:
+    """What translates for a deployment."""
+    found = deployment.memo.get("provider")
+    if found is None:
+        vendor = VENDORS[deployment.provider]
+        found = deployment.memo["provider"] = vendor.dialects.get(deployment.dialect, vendor.provider)
+    return cast("Provider", found)

@@ -5,7 +5,7 @@ URL rules follow what users of `api_base` expect: none means OpenAI; `…/v1` an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 from urllib.parse import quote, unquote_plus, urlencode
 
@@ -14,7 +14,7 @@ from providers.errors import APIError, BadRequestError
 from providers.faults import error_in_event, error_in_reply, error_in_response, malformed, request_id
 from providers.headers import asked_wait
 from providers.sse import SseDecoder
-from providers.types import Call, Deployment, HttpReply, HttpRequest, JsonObject, Verb
+from providers.types import Call, Deployment, HttpReply, HttpRequest, JsonObject, Token, Verb
 from providers.views import CompactedResponse, Deleted, Event, InputTokens, ItemPage, Response, Routed
 
 _METHODS = {Verb.GET: "GET", Verb.DELETE: "DELETE", Verb.INPUT_ITEMS: "GET"}
@@ -51,12 +51,16 @@ class OpenAI:
 
     # the three translations
 
-    def encode(self, call: Call, deployment: Deployment, token: str | None = None) -> HttpRequest:
+    def remote(self, call: Call, deployment: Deployment) -> Sequence[str]:
+        """None: the deployment fetches what it is given the address of."""
+        return ()
+
+    def encode(self, call: Call, deployment: Deployment, token: Token | None = None) -> HttpRequest:
         """The request to send: the caller's body under the deployment's name for the model."""
         target = self._target(deployment)
         verb = call.verb
         headers = target.headers
-        if token is not None:
+        if isinstance(token, str):
             headers = {**headers, **self._authorized(deployment, token, is_token=True)}
         if call.headers:
             headers = {**headers, **{name.lower(): value for name, value in call.headers.items()}}

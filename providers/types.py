@@ -17,8 +17,41 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 JsonObject: TypeAlias = "dict[str, Json]"
 
-TokenSource: TypeAlias = "Callable[[], str] | Callable[[], Awaitable[str]]"
-"""Returns a bearer token; what `azure_ad_token_provider` takes. It is expected to cache and to refresh by itself."""
+
+@dataclass(frozen=True, slots=True)
+class AwsKeys:
+    """Credentials that sign requests to AWS."""
+
+    access_key: str = field(repr=False)
+    secret_key: SecretStr
+    session_token: SecretStr | None = None
+
+
+Token: TypeAlias = "str | AwsKeys"
+"""What says who calls, when it is fetched: a bearer token, or keys to sign with."""
+
+TokenSource: TypeAlias = "Callable[[], Token] | Callable[[], Awaitable[Token]]"
+"""Returns a token; what `azure_ad_token_provider` takes. It is expected to cache and to refresh by itself."""
+
+
+class Dialect(StrEnum):
+    """A protocol that deployments speak."""
+
+    RESPONSES = "responses"
+    """OpenAI's Responses API: the only one whose deployments remember what was said."""
+    CHAT_COMPLETIONS = "chat_completions"
+    """OpenAI's older API, and that of nearly everybody else."""
+    MESSAGES = "messages"
+    """Anthropic's."""
+    CONVERSE = "converse"
+    """Amazon Bedrock's."""
+    GENERATE_CONTENT = "generate_content"
+    """Google's."""
+
+    @property
+    def keeps_state(self) -> bool:
+        """Whether a deployment that speaks it can be asked to continue a response by its id."""
+        return self is Dialect.RESPONSES
 
 
 class Verb(StrEnum):
@@ -65,12 +98,15 @@ class Deployment:
     """Name of the provider that translates for it: `openai`, `azure`, `azure_ai`, …"""
     model: str
     """The model's name upstream. A `*` stands for what the wildcard of the group matched."""
+    dialect: Dialect = Dialect.RESPONSES
+    """What it speaks."""
     api_base: str | None = None
     api_version: str | None = None
     api_key: SecretStr | None = field(default=None, repr=False)
     token_source: TokenSource | None = field(default=None, repr=False)
     organization: str | None = None
     project: str | None = None
+    """OpenAI's project, or Google Cloud's."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Extra headers of every request to it."""
     query: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -78,7 +114,15 @@ class Deployment:
     defaults: Mapping[str, Json] = field(default_factory=dict, repr=False)
     """Body parameters used where the caller gave none."""
     extra_body: Mapping[str, Json] = field(default_factory=dict, repr=False)
-    """Body parameters that win over the caller's."""
+    """Body parameters that win over the caller's; for other dialects also parameters of their own."""
+    drop_params: bool = False
+    """Leave out, and report, what its vendor has no word for, instead of refusing the call."""
+    additional_drop_params: frozenset[str] = frozenset()
+    """Parameters that are always left out, silently."""
+    allowed_openai_params: frozenset[str] = frozenset()
+    """Parameters that are passed on as they are, though its vendor is not known to have a word for them."""
+    holds: frozenset[str] = frozenset()
+    """Ids of files and vector stores that its account holds."""
     connection: Connection = Connection()
     weight: float | None = None
     """Share of the traffic relative to its siblings; None: unset, counts as 1."""
@@ -89,6 +133,7 @@ class Deployment:
     max_parallel_requests: int | None = None
     tags: frozenset[str] = frozenset()
     region: str | None = None
+    """Where it is; part of the address at Amazon (`aws_region_name`) and Google (`vertex_location`)."""
     account: str | None = None
     """Deployments of one account hold each other's stored responses."""
     timeout: float | None = None
@@ -131,6 +176,14 @@ class Affinity:
     """What a replay left out: what it was, and where it stood."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that a call refers to by its address."""
+
+    media_type: str
+    content: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Call:
     """One client call as the rooms below the Router see it. `dataclasses.replace` makes another."""
@@ -158,6 +211,14 @@ class Call:
     """The tenant it belongs to: only calls of the same scope know what it makes."""
     affinity: Affinity | None = None
     """Set when the call was moved from its home."""
+    history: tuple[JsonObject, ...] = ()
+    """Items of the turns before, for a deployment that keeps no state; `body` says what the caller added."""
+    drop_params: bool | None = None
+    """As `Deployment.drop_params`, for this call; None: what the deployment says."""
+    allowed_openai_params: frozenset[str] = frozenset()
+    """As `Deployment.allowed_openai_params`, for this call, besides those of the deployment."""
+    fetched: Mapping[str, Fetched] = field(default_factory=dict, repr=False)
+    """Files that were downloaded for it, by URL, as its deployment takes no addresses."""
 
     @property
     def previous_response_id(self) -> str | None:
@@ -174,6 +235,8 @@ class HttpRequest:
     url: str
     headers: Mapping[str, str] = field(repr=False)
     content: bytes = b""
+    dropped: tuple[str, ...] = ()
+    """Parameters of the call that it does without, each with the reason: `top_logprobs: anthropic has no …`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,6 +125,8 @@ class Routing:
     """Seconds to the reply (streams: to the first output)."""
     affinity: Affinity | None = None
     """How the call found its conversation's home; None if it continued nothing that is remembered."""
+    dropped: tuple[str, ...] = ()
+    """Parameters that the deployment was not sent, each with the reason; see `drop_params`."""
 
 
 class Content(View):

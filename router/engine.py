@@ -10,12 +10,13 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from checks.base import Failed, Finished, Outcome, PreCallCheck, Started
 from providers.base import Provider
-from providers.catalog import VENDORS
+from providers.catalog import provider_of
 from providers.errors import (
     APIError,
     APITimeoutError,
@@ -28,7 +29,7 @@ from providers.errors import (
     UnknownModelError,
 )
 from providers.faults import malformed
-from providers.types import Affinity, Call, Deployment, HttpReply, JsonObject, Verb
+from providers.types import Affinity, Call, Deployment, Fetched, HttpReply, JsonObject, Verb
 from providers.views import Routed, Routing
 from router.chooser import Chooser, Resolve
 from router.hiding import hide
@@ -42,6 +43,9 @@ from router.transport.base import OpenReply, Transport
 from router.watch import Watch
 
 _log = logging.getLogger("router")
+
+Fetch: TypeAlias = Callable[[Sequence[str], float], Awaitable[Mapping[str, Fetched]]]
+"""Downloads the files at these addresses within so many seconds. Raises `APIError`."""
 
 PROBE_TIMEOUT = 5.0
 """Seconds a deployment may take to say whether it has a response."""
@@ -58,6 +62,7 @@ class Engine:
         resolve: Resolve,
         defaults: Limits,
         *,
+        fetch: Fetch,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -66,8 +71,10 @@ class Engine:
         self._transport = transport
         self._resolve = resolve
         self._defaults = defaults
+        self._fetch = fetch
         self._clock = clock
         self._tokens = Tokens(clock)
+        self._answerers = overriding(checks, "answer")
         self._preparers = overriding(checks, "prepare")
         self._presenters = overriding(checks, "present")
         self._rescuers = overriding(checks, "rescue")
@@ -76,6 +83,10 @@ class Engine:
     async def run(self, run: Run) -> Routed | ResponseStream:
         """Serve the call. Raises the error it ended with, which carries every attempt."""
         run.era = self._chooser.era
+        for check in self._answerers:
+            answer = await check.answer(run.call)
+            if answer is not None:
+                return answer.view.served_by(self._routed(run, answer.deployment_id, answer.provider))
         while True:
             try:
                 lease = await self._chooser.choose(run)
@@ -94,7 +105,7 @@ class Engine:
     async def has(self, deployment: Deployment, response_id: str) -> bool | None:
         """Whether a deployment has a response, by one read-only request; None if it can't be said now. Never raises."""
         call = Call(deployment.group, Verb.GET, response_id=response_id)
-        provider = VENDORS[deployment.provider].provider
+        provider = provider_of(deployment)
         try:
             async with asyncio.timeout(PROBE_TIMEOUT):
                 token = None
@@ -167,13 +178,18 @@ class Engine:
             call = run.call
             for check in self._preparers:
                 call = check.prepare(call, deployment)
-            provider = VENDORS[deployment.provider].provider
+            provider = provider_of(deployment)
             limit = rest = self._limit(run, deployment)
             token = None
             if deployment.token_source is not None:
                 token = await self._tokens.fresh(deployment, limit)
                 rest = limit - (self._clock() - sent)
+            wanted = provider.remote(call, deployment)
+            if wanted:
+                call = replace(call, fetched=await self._fetch(wanted, rest))
+                rest = limit - (self._clock() - sent)
             request = encode(provider, call, deployment, token)
+            run.dropped = request.dropped
             reply = await self._transport.send(request, deployment.connection, timeout=rest)
             lease.observe_headers(reply.headers)
             rest = limit - (self._clock() - sent)
@@ -294,18 +310,23 @@ class Engine:
             await self._observer(run.call, deployment)(Failed(error))
 
     def _routing(self, run: Run, lease: Lease, sent: float) -> Routing:
-        deployment, now = lease.deployment, self._clock()
-        run.attempts.append(Attempt(deployment.id, run.call.group, sent - run.began, now - sent))
+        deployment = lease.deployment
+        run.attempts.append(Attempt(deployment.id, run.call.group, sent - run.began, self._clock() - sent))
+        return self._routed(run, deployment.id, deployment.provider, _affinity(run, deployment))
+
+    def _routed(self, run: Run, deployment_id: str, provider: str, affinity: Affinity | None = None) -> Routing:
+        now = self._clock()
         return Routing(
-            deployment_id=deployment.id,
+            deployment_id=deployment_id,
             model_group=run.call.group,
-            provider=deployment.provider,
+            provider=provider,
             attempts=tuple(run.attempts),
             fallbacks=len(run.plan.visited),
             started=run.started,
             first_output=now - run.began if run.call.stream else None,
             duration=now - run.began,
-            affinity=_affinity(run, deployment),
+            affinity=affinity,
+            dropped=run.dropped,
         )
 
     def _present(self, call: Call, deployment: Deployment) -> Callable[[JsonObject], JsonObject]:

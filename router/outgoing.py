@@ -5,7 +5,7 @@ from __future__ import annotations
 from providers import jsonio
 from providers.base import Provider
 from providers.errors import BadRequestError
-from providers.types import Call, Deployment, HttpRequest
+from providers.types import Call, Deployment, HttpRequest, Token
 
 
 def in_background(call: Call, deployment: Deployment) -> bool:
@@ -14,7 +14,7 @@ def in_background(call: Call, deployment: Deployment) -> bool:
     return bool(next((body["background"] for body in bodies if "background" in body), False))
 
 
-def encode(provider: Provider, call: Call, deployment: Deployment, token: str | None) -> HttpRequest:
+def encode(provider: Provider, call: Call, deployment: Deployment, token: Token | None) -> HttpRequest:
     """The request to send. Raises `BadRequestError` that names the argument that is no JSON."""
     try:
         return provider.encode(call, deployment, token)

@@ -26,6 +26,7 @@ from router import wiring
 from router.config import build_deployment, describe, json_schema, load
 from router.engine import Engine
 from router.explain import Explanation, explain
+from router.fetching import Fetcher
 from router.options import RouterOptions
 from router.plan import Plan, Target
 from router.pool import DeploymentHealth, Pool
@@ -117,6 +118,7 @@ class Router(Verbs):
             self._checks,
             self._turn,
             wiring.limits(self._settings),
+            fetch=Fetcher().fetch,
             clock=clock,
             rng=rng,
             sleep=sleep,

@@ -46,6 +46,7 @@ class Run:
         "attempts",
         "began",
         "call",
+        "dropped",
         "era",
         "error",
         "home",
@@ -77,6 +78,8 @@ class Run:
         """The deployments it can't leave."""
         self.leaning: Sequence[Deployment] = ()
         """Those it would rather have."""
+        self.dropped: tuple[str, ...] = ()
+        """Parameters that the last attempt did without."""
         self.waited = 0.0
         self.own = True
         """Whether the attempt's time limit is the deployment's to keep, not the caller's impatience."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TypeAlias, cast
 
 from providers.errors import APITimeoutError, AuthenticationError
-from providers.types import Deployment, TokenSource
+from providers.types import AwsKeys, Deployment, Token, TokenSource
 
 FRESH = 60.0
 """Seconds a token is used before its source is asked again. Sources cache and refresh tokens themselves (azure-identity
@@ -36,13 +36,13 @@ class Tokens:
         self._clock = clock
         self._asking: dict[_Asked, _Question] = {}
 
-    async def fresh(self, deployment: Deployment, patience: float) -> str:
+    async def fresh(self, deployment: Deployment, patience: float) -> Token:
         """A token no older than `FRESH`, within `patience` seconds, and `PATIENCE`.
 
         Calls that need one at the same time ask once. Raises `AuthenticationError` if the source fails,
         `APITimeoutError` if it takes too long.
         """
-        held = cast("tuple[str, float] | None", deployment.memo.get("token"))
+        held = cast("tuple[Token, float] | None", deployment.memo.get("token"))
         now = self._clock()
         if held is not None and now < held[1]:
             return held[0]
@@ -63,7 +63,7 @@ class Tokens:
         """Ask the source before the next call: the token was refused."""
         deployment.memo.pop("token", None)
 
-    async def _answer(self, deployment: Deployment, source: TokenSource) -> str:
+    async def _answer(self, deployment: Deployment, source: TokenSource) -> Token:
         """What the source says; one question at a time, given up once nobody waits for the answer."""
         key = (asyncio.get_running_loop(), deployment)
         question = self._asking.get(key)
@@ -80,10 +80,10 @@ class Tokens:
                 del self._asking[key]
 
 
-async def _ask(source: TokenSource) -> str:
+async def _ask(source: TokenSource) -> Token:
     """A token from a coroutine function, or from a function that may block on the network."""
     answer = source() if inspect.iscoroutinefunction(source) else await asyncio.to_thread(source)
     token = await answer if inspect.isawaitable(answer) else answer
-    if not isinstance(token, str) or not token:
+    if not isinstance(token, (str, AwsKeys)) or not token:
         raise TypeError(f"it returned {type(token).__name__ if token else 'nothing'}, not a token")
     return token
