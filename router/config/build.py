@@ -171,6 +171,7 @@ def _deployment(
         tags=frozenset(params.tags or ()),
         region=params.region,
         account=params.account,
+        holds=frozenset(params.holds or ()),
         timeout=params.timeout,
         stream_timeout=params.stream_timeout,
         idle_timeout=params.idle_timeout,

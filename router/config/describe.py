@@ -41,6 +41,8 @@ def describe(deployment: Deployment) -> JsonObject:
         params["order"] = deployment.order
     if deployment.tags:
         params["tags"] = [*sorted(deployment.tags)]
+    if deployment.holds:
+        params["holds"] = [*sorted(deployment.holds)]
     if deployment.api_key is not None:
         params["api_key"] = HIDDEN
     if deployment.token_source is not None:

@@ -69,6 +69,8 @@ class Traits(Strict):
     """Where it is, for checks and listings."""
     account: Name | None = None
     """Deployments of one account hold each other's stored responses."""
+    holds: list[Name] | None = None
+    """Ids of files and vector stores that its account holds."""
     cooldown_time: Amount | None = None
     """Seconds it rests after failures; unset: the Router's rule."""
     max_input_tokens: PositiveCount | None = None

@@ -79,6 +79,7 @@ def test_every_parameter_arrives(tmp_path: Path) -> None:
             tags=("b", "a"),
             region_name="eu",
             account="acct",
+            holds=["file-1", "vs_1", "file-1"],
             cooldown_time=0,
             max_input_tokens=8000,
             ssl_verify=str(pem),
@@ -98,6 +99,7 @@ def test_every_parameter_arrives(tmp_path: Path) -> None:
     assert (found.num_retries, found.weight, found.order, found.cooldown_time) == (4, 0.0, 2, 0.0)
     assert (found.rpm, found.tpm, found.max_parallel_requests, found.max_input_tokens) == (10, 1000, 3, 8000)
     assert found.tags == {"a", "b"}
+    assert found.holds == {"file-1", "vs_1"}
     assert (found.connection.verify, found.connection.cert) == (str(pem), str(pem))
     assert found.connection.proxy == "http://user:word@proxy:3128"
     assert found.defaults == {"temperature": 0.5, "reasoning": {"effort": "low"}, "store": False}
@@ -135,6 +137,11 @@ def test_model_info_may_hold_traits_and_metadata() -> None:
 
 def test_traits_may_be_said_twice_alike() -> None:
     assert build(entry(info={"rpm": 5}, rpm=5)).rpm == 5
+
+
+def test_what_an_account_holds_may_be_told_in_either_place() -> None:
+    assert build(entry(info={"holds": ["vs_1"]})).holds == {"vs_1"}
+    assert build(entry()).holds == frozenset()
 
 
 def test_defaults_lie_under_each_entry() -> None:
@@ -291,6 +298,7 @@ ABSOLUTE = "must be an absolute URL; write 'https://host[:port][/path]'"
         ({"reasoning": {"x": float("inf")}}, ".reasoning: must be plain JSON data"),
         ({"tags": "free"}, ".tags: must be a list"),
         ({"tags": ["a", ""]}, ".tags[1]: must not be empty"),
+        ({"holds": "file-1"}, ".holds: must be a list"),
         ({"extra_body": 5}, ".extra_body: must be a mapping"),
         ({"extra_body": {"x": {"y"}, "z": object()}}, ".extra_body.z: must be plain JSON data"),
         ({"extra_headers": {"a": [1]}}, ".extra_headers.a: must be a string"),

@@ -49,7 +49,7 @@ def test_an_id_is_the_same_for_ever() -> None:
         {"extra_headers": {"Authorization": "Bearer x"}},
         {"extra_query": {"key": "x"}},
         {"proxy": "http://u:p@proxy:1"},
-        {"weight": 3, "rpm": 5, "tpm": 6, "order": 1, "timeout": 3, "tags": ["a"], "num_retries": 0},
+        {"weight": 3, "rpm": 5, "tpm": 6, "order": 1, "timeout": 3, "tags": ["a"], "holds": ["vs_1"], "num_retries": 0},
         {"temperature": 0.3, "extra_body": {"a": 1}, "max_input_tokens": 9, "cooldown_time": 3},
         {"api_base": "https://H.openai.azure.com/"},
     ],
