@@ -1,0 +1,1 @@
+"""What the translators of other dialects have in common. Part of homing-router."""

@@ -1,0 +1,128 @@
+"""What a call asks for, where another dialect is spoken: its parameters merged, settled against the dialect's table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Final, cast
+
+import msgspec
+
+from providers import jsonio
+from providers.errors import BadRequestError
+from providers.translation.parameters import Outcome, Table
+from providers.types import Call, Deployment, Json, JsonObject
+
+_UNSAID: Final = frozenset({"model", "stream"})
+"""What the call and its deployment say elsewhere."""
+_SCALARS: Final = (str, bool, int, float)
+
+
+def plain(value: object) -> Json:
+    """`value` as plain JSON, SDK and pydantic objects included. Raises `TypeError`."""
+    if isinstance(value, _SCALARS):
+        return value
+    return cast("Json", msgspec.to_builtins(value, str_keys=True, enc_hook=jsonio.plain))
+
+
+def merged(call: Call, deployment: Deployment) -> dict[str, object]:
+    """The parameters of a call, its deployment's defaults included, as they were given."""
+    return {**deployment.defaults, **call.body} if deployment.defaults else dict(call.body)
+
+
+@dataclass(slots=True)
+class Asked:
+    """One call, ready to be translated."""
+
+    call: Call
+    deployment: Deployment
+    provider: str
+    """The vendor's name, for errors."""
+    body: JsonObject
+    """The parameters that the table maps and the call gives, as plain JSON; none is null."""
+    extra: JsonObject
+    """What goes on the wire as it is: the dialect's own parameters."""
+    drop: bool
+    """Whether what can't be said is left out."""
+    dropped: list[str] = field(default_factory=list)
+    """What was left out or changed, each with the reason."""
+
+    @classmethod
+    def of(cls, call: Call, deployment: Deployment, table: Table, provider: str) -> Asked:
+        """Settle a call. Raises `BadRequestError` for a parameter that the dialect has no word for."""
+        drop = deployment.drop_params if call.drop_params is None else call.drop_params
+        asked = cls(call, deployment, provider, {}, {}, drop)
+        allowed = deployment.allowed_openai_params | call.allowed_openai_params
+        given = merged(call, deployment)
+        for extras in (deployment.extra_body, call.extra_body):
+            for name, value in extras.items():
+                if name in table:
+                    given[name] = value
+                else:
+                    asked.extra[name] = plain(value)
+        for name, value in given.items():
+            if value is None or name in _UNSAID or name in deployment.additional_drop_params:
+                continue
+            asked._settle(name, plain(value), table, name in allowed)
+        return asked
+
+    def _settle(self, name: str, value: Json, table: Table, allowed: bool) -> None:
+        line = table.get(name)
+        if line is not None and line.outcome is Outcome.MAPPED:
+            self.body[name] = value
+        elif allowed:
+            self.extra[name] = value
+        elif line is None:
+            close = get_close_matches(name, table, n=1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            self.refuse(
+                name, f"no parameter of the Responses API{hint}; what is {self.provider}'s own goes in extra_body"
+            )
+        elif line.outcome is Outcome.REFUSED and value not in line.harmless:
+            self.refuse(name, line.note)
+
+    @property
+    def model(self) -> str:
+        """The model's name upstream."""
+        wildcard, model = self.call.wildcard, self.deployment.model
+        return model.replace("*", wildcard, 1) if wildcard else model
+
+    @property
+    def stream(self) -> bool:
+        """Whether the answer is to be streamed."""
+        return self.call.stream
+
+    def get(self, name: str) -> Json:
+        """A parameter, or None."""
+        return self.body.get(name)
+
+    def mapping(self, name: str) -> Mapping[str, Json]:
+        """A parameter that is an object; empty if it was not given. Raises `BadRequestError` for anything else."""
+        value = self.body.get(name)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            raise wrong(name, "must be an object")
+        return value
+
+    def refuse(self, where: str, why: str) -> None:
+        """Leave out what stands at `where`, and note it, or raise `BadRequestError` if nothing may be left out."""
+        if not self.drop:
+            advice = "set drop_params to leave it out"
+            raise BadRequestError(
+                f"{where}: not supported by {self.provider}: {why} ({advice})",
+                param=where,
+                code="unsupported_parameter",
+                type="invalid_request_error",
+            )
+        self.note(where, why)
+
+    def note(self, where: str, why: str) -> None:
+        """Report that what stands at `where` was left out or changed, `drop_params` or not."""
+        self.dropped.append(f"{where}: {why}")
+
+
+def wrong(where: str, why: str) -> BadRequestError:
+    """The error for a value that no dialect could take."""
+    return BadRequestError(f"{where}: {why}", param=where, code="invalid_value", type="invalid_request_error")
