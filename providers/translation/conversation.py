@@ -40,8 +40,8 @@ def instructions(asked: Asked) -> str | None:
 
 
 def _entries(asked: Asked) -> Iterator[Entry]:
-    for place, item in enumerate(asked.call.history):
-        yield from _entry(asked, item, f"history[{place}]", told=True)
+    for place, told in enumerate(asked.call.history):
+        yield from _entry(asked, told, f"history[{place}]", told=True)
     given = asked.get("input")
     if given is None:
         return

@@ -1,0 +1,59 @@
+"""A response as it begins: what the call asked for, echoed as OpenAI echoes it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from providers.translation.asked import merged, plain
+from providers.types import Call, Deployment, Json, JsonObject
+
+_DEFAULTS: Final[JsonObject] = {
+    "background": False,
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "metadata": {},
+    "parallel_tool_calls": True,
+    "previous_response_id": None,
+    "prompt_cache_key": None,
+    "reasoning": {"effort": None, "summary": None},
+    "safety_identifier": None,
+    "service_tier": "default",
+    "store": True,
+    "temperature": 1.0,
+    "text": {"format": {"type": "text"}},
+    "tool_choice": "auto",
+    "tools": [],
+    "top_logprobs": 0,
+    "top_p": 1.0,
+    "truncation": "disabled",
+    "user": None,
+}
+
+
+def begun(call: Call, deployment: Deployment, response_id: str, model: str, created_at: int) -> JsonObject:
+    """The response object before any output, with every field that OpenAI's has."""
+    response: JsonObject = {
+        "id": response_id,
+        "object": "response",
+        "created_at": created_at,
+        "status": "in_progress",
+        "completed_at": None,
+        "error": None,
+        "incomplete_details": None,
+        "model": model,
+        "output": [],
+        "usage": None,
+        **_DEFAULTS,
+    }
+    given = merged(call, deployment)
+    for name, value in (*given.items(), *deployment.extra_body.items(), *call.extra_body.items()):
+        if name in _DEFAULTS and value is not None:
+            response[name] = _merged(_DEFAULTS[name], plain(value))
+    if response["service_tier"] == "auto":
+        response["service_tier"] = "default"
+    return response
+
+
+def _merged(default: Json, value: Json) -> Json:
+    return {**default, **value} if isinstance(default, dict) and isinstance(value, dict) else value
