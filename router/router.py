@@ -112,13 +112,14 @@ class Router(Verbs):
         }
         self._deadline = self._settings.deadline
         self._clock = clock
+        self._fetcher = Fetcher(self._settings.remote_files)
         self._engine = Engine(
             self._pool,
             self._transport,
             self._checks,
             self._turn,
             wiring.limits(self._settings),
-            fetch=Fetcher().fetch,
+            fetch=self._fetcher.fetch,
             clock=clock,
             rng=rng,
             sleep=sleep,
@@ -227,6 +228,7 @@ class Router(Verbs):
         """Close what belongs to the running event loop."""
         self._engine.end_calls()
         try:
+            await self._fetcher.aclose()
             await self._close_checks()
         finally:
             await self._transport.aclose()

@@ -102,6 +102,10 @@ class RouterSettings(Strict):
     default_litellm_params: dict[str, object] = Field(default_factory=dict, repr=False)
     """Parameters of deployments that don't give their own."""
 
+    remote_files: Literal["public", "any", "refuse"] = "public"
+    """From where files that a call names are downloaded, for deployments that take no addresses: from public
+    addresses; also from the Router's own network; from nowhere."""
+
     redis_url: Annotated[SecretStr, Field(min_length=1)] | None = None
     """Where the Redis is that shares pins and cooldowns between Routers; unset, like `redis_host`: none."""
     redis_host: Name | None = None
