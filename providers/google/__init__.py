@@ -1,0 +1,1 @@
+"""What everything hosted by Google has in common: addresses and credentials. Part of homing-router."""
