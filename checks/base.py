@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Protocol, Self, TypeAlias, runtime_checkable
 
 from providers.errors import APIError
@@ -66,6 +67,9 @@ class Leaning(tuple[Deployment, ...]):
     __slots__ = ()
 
 
+_ONE_OWNER: Mapping[str, str] = MappingProxyType({})
+
+
 class Home(tuple[Deployment, ...]):
     """The deployments that hold what the call refers to: it is balanced over them, and never leaves them."""
 
@@ -73,17 +77,31 @@ class Home(tuple[Deployment, ...]):
     """How they were found."""
     policy: HomePolicy
     """What follows if none of them can serve."""
+    owners: Mapping[str, str]
+    """Where several places hold it: which owner each shares its state with, by ids."""
 
     def __new__(
         cls,
         deployments: Iterable[Deployment],
         affinity: Affinity | None = None,
         policy: HomePolicy = HomePolicy(),  # noqa: B008 - frozen
+        owners: Mapping[str, str] = _ONE_OWNER,
     ) -> Self:
         home = super().__new__(cls, deployments)
         home.affinity = affinity
         home.policy = policy
+        home.owners = owners
         return home
+
+    def served_by(self, deployment_id: str) -> Affinity | None:
+        """How the home was found, now that it is known which of these serves."""
+        found = self.affinity
+        if found is None or found.mode != "home":
+            return found
+        owner = self.owners.get(deployment_id, found.home)
+        if deployment_id == owner == found.home:
+            return found
+        return replace(found, mode="home" if deployment_id == owner else "domain", home=owner)
 
 
 class PreCallCheck(ABC):  # noqa: B024 - every method has a default: a check overrides those it needs

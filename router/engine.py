@@ -354,7 +354,5 @@ class Engine:
 
 def _affinity(run: Run, deployment: Deployment) -> Affinity | None:
     """How the call found its home, now that it is known which of the deployments there serves it."""
-    found = run.home.affinity if run.home is not None else None
-    if found is None:
-        return run.call.affinity
-    return replace(found, mode="domain") if found.mode == "home" and found.home != deployment.id else found
+    moved = run.call.affinity
+    return moved if moved is not None or run.home is None else run.home.served_by(deployment.id)

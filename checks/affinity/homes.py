@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from checks.affinity.domain import same_domain
+from checks.affinity.holdings import Holdings
 from checks.affinity.pins import Pin, Pins, tenant_of
-from checks.affinity.tie import Tie, TieKind, common_home
+from checks.affinity.tie import Tie, TieKind, common_homes
 from checks.affinity.ties import MADE_UP, ties
 from providers.errors import APIError, BadRequestError, PreviousResponseNotFoundError, ResponseNotFoundError
 from providers.types import Call, Deployment, JsonObject
@@ -44,6 +45,8 @@ class Found(NamedTuple):
     """Soft ties of the caller's making that nobody serves yet."""
     gone: bool = False
     """Whether the Router has `home` no more: others there may hold what it held."""
+    others: tuple[Deployment, ...] = ()
+    """Those that say they hold it as well as `home` does, elsewhere."""
 
     @property
     def tied(self) -> Tie | None:
@@ -61,11 +64,15 @@ class Homes:
 
     def __init__(self, pins: Pins, locate: Locate) -> None:
         self.pins = pins
+        self.holdings = Holdings(locate)
         self._locate = locate
         self._known: dict[str, Deployment] = {}
 
     def know(self, deployments: Iterable[Deployment]) -> None:
-        """Remember where these keep their state: when one is gone, the others of its domain hold what it held."""
+        """The Router's deployments are to be these. Where they keep their state is remembered: when one is gone, the
+        others of its domain hold what it held."""
+        deployments = tuple(deployments)
+        self.holdings.accept(deployments)
         if len(self._known) >= MOST_KNOWN:
             self._known.clear()
         self._known |= {each.id: each for each in deployments}
@@ -87,19 +94,20 @@ class Homes:
         if not tied:
             return _NOWHERE
         tenant = tenant_of(call.scope)
-        if len(tied) == 1 and not told and tied[0].hard:
+        owners = self._declared(tied) if self.holdings else {}
+        if len(tied) == 1 and not told and not owners and tied[0].hard:
             return self._only(call, tied, await self.pins.owner(tied[0].key), tenant)
+        known = owners.keys() | told if told else owners
+        pinned = await self.pins.find([tie.key for tie in tied if tie.key not in known])
         if told:
-            pinned = await self.pins.find([tie.key for tie in tied if tie.key not in told])
             pinned |= {key: Pin(owner, tenant) for key, owner in told.items()}
-        else:
-            pinned = await self.pins.find([tie.key for tie in tied])
-        owners: dict[str, Deployment] = {}
         unknown: list[Tie] = []
         free: list[Tie] = []
         lost: Lost | None = None
         leaning: Deployment | None = None
         for tie in tied:
+            if tie.key in owners:
+                continue
             pin = pinned.get(tie.key)
             if pin is None or not _may_know(tie, pin, tenant):
                 if tie.hard:
@@ -110,7 +118,7 @@ class Homes:
             elif tie.hard:
                 owner = self.owner(pin.deployment_id)
                 if owner is not None:
-                    owners[tie.key] = owner
+                    owners[tie.key] = (owner,)
                 else:
                     lost = lost or Lost(tie, pin.deployment_id)
             else:
@@ -118,9 +126,14 @@ class Homes:
                 if owner is None and tie.kind in MADE_UP:
                     free.append(tie)
                 leaning = leaning or owner
-        home = common_home(tied, owners, same_domain)
+        home, *others = common_homes(tied, owners, same_domain) or (None,)
         gone = home is not None and self._locate(home.id) is None
-        return Found(tied, home, lost, leaning, tuple(unknown), tuple(free), gone)
+        return Found(tied, home, lost, leaning, tuple(unknown), tuple(free), gone, tuple(others))
+
+    def _declared(self, tied: Sequence[Tie]) -> dict[str, tuple[Deployment, ...]]:
+        """The owners, by key, of what deployments say they hold. That outranks what was learnt."""
+        uploads = (tie for tie in tied if tie.kind in _COMMON)
+        return {tie.key: holders for tie in uploads if (holders := self.holdings.holders(tie.name))}
 
     def _only(self, call: Call, tied: tuple[Tie, ...], pin: Pin | None, tenant: str) -> Found:
         """As most follow-ups: one tie, which agrees with itself."""

@@ -20,7 +20,7 @@ class AffinityStats:
     """How often a call's home was asked for, and with what result. Grows for as long as its Router lives."""
 
     hit: int = 0
-    """The owner was remembered."""
+    """The owner was remembered, or said so itself."""
     miss: int = 0
     """It was not."""
     learnt: int = 0

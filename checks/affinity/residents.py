@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from checks.affinity.domain import peers
+from checks.affinity.domain import peers, same_domain
 from checks.base import Home
 from providers.types import Affinity, Deployment, HomePolicy
 
@@ -28,6 +28,16 @@ class Residents:
         home = _home(owner, deployments, policy)
         remembered[1][owner.id] = owner, home
         return home
+
+
+def homes_of(owners: Sequence[Deployment], deployments: Sequence[Deployment], policy: HomePolicy) -> Home:
+    """Those of `deployments` that hold what each of `owners`, the first of them the one to name, holds."""
+    of: dict[str, str] = {}
+    for each in deployments:
+        owner = each if each in owners else next((one for one in owners if same_domain(one, each)), None)
+        if owner is not None:
+            of[each.id] = owner.id
+    return Home((each for each in deployments if each.id in of), Affinity("home", owners[0].id), policy, of)
 
 
 def _home(owner: Deployment, deployments: Sequence[Deployment], policy: HomePolicy) -> Home:

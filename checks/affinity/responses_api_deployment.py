@@ -12,7 +12,7 @@ from checks.affinity.domain import peers
 from checks.affinity.homes import Found, Homes, Locate
 from checks.affinity.learnt import learnt
 from checks.affinity.pins import AffinityStats, Pins, tenant_of
-from checks.affinity.residents import Residents
+from checks.affinity.residents import Residents, homes_of
 from checks.affinity.retelling import Retelling
 from checks.affinity.tie import Tie, TieKind
 from checks.affinity.transcript import TranscriptStore
@@ -94,11 +94,11 @@ class ResponsesApiDeployment(PreCallCheck):
             return deployments
         self._stats.count(found.home is not None, bool(found.unknown))
         mode: Literal["home", "discovered"] = "home"
-        if found.home is None and found.lost is None and self._discovery is not None:
+        if self._discovery is not None and found.lost is None and (found.home is None or found.others):
             owner = await self._discover(self._discovery, call, found, deployments)
             if owner is not None:
-                others = tuple(tie for tie in found.unknown if tie.kind is not TieKind.RESPONSE)
-                found, mode = found._replace(home=owner, unknown=others), "discovered"
+                rest = tuple(tie for tie in found.unknown if tie.kind is not TieKind.RESPONSE)
+                found, mode = found._replace(home=owner, others=(), unknown=rest), "discovered"
         if found.home is None or len(found.ties) > 1 or found.gone:
             self._found[call] = found  # one tie to a known home is soon looked up again
         return self._narrow(call, found, deployments, mode)
@@ -116,7 +116,7 @@ class ResponsesApiDeployment(PreCallCheck):
         if found.lost is not None:
             raise self._lost(found.lost.owner, self._shown(call, found.lost.tie), GONE)
         if home is not None:
-            held = self._residents.at_home(call.group, home, deployments, self._policy_of(call))
+            held = self._at_home(call, home, found.others, deployments)
             if not held:
                 elsewhere = f"it is in group {home.group!r}, and none that may serve a call to {call.group!r}"
                 reason = GONE if found.gone else f"{elsewhere} shares its state"
@@ -127,6 +127,14 @@ class ResponsesApiDeployment(PreCallCheck):
             if 0 < len(preferred) < len(deployments):
                 return Leaning(preferred)
         return deployments
+
+    def _at_home(
+        self, call: Call, home: Deployment, others: Sequence[Deployment], deployments: Sequence[Deployment]
+    ) -> Home:
+        policy = self._policy_of(call)
+        if others:
+            return homes_of((home, *others), deployments, policy)
+        return self._residents.at_home(call.group, home, deployments, policy)
 
     def _told(self, call: Call) -> Mapping[str, str]:
         """Owners that the call itself tells: deployment ids by store key."""
@@ -143,6 +151,8 @@ class ResponsesApiDeployment(PreCallCheck):
         wanted = next((tie for tie in found.unknown if tie.kind is TieKind.RESPONSE), None)
         if wanted is None:
             return None
+        if found.home is not None:
+            deployments = self._at_home(call, found.home, found.others, deployments)
 
         async def learn(owner: Deployment) -> None:
             self.stats.discovered += 1
@@ -205,8 +215,10 @@ class ResponsesApiDeployment(PreCallCheck):
             return None  # it wasn't this check that sent it home
         owner = found.lost.owner if found.lost is not None else "" if found.home is None else found.home.id
         if policy.on_lost == "replay" and self._retelling is not None:
+            homes = () if found.home is None else (found.home, *found.others)
+            places = self._homes.holdings.elsewhere(call.group, homes)
             try:
-                replayed = await self._retelling.retell(call, owner, lossy=policy.lossy)
+                replayed = await self._retelling.retell(call, owner, lossy=policy.lossy, places=places)
             except HomeLostError as unsafe:
                 if isinstance(error, RateLimitError):
                     return None  # busy, not lost

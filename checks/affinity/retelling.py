@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from checks.affinity.replay import replay
+from checks.affinity.holdings import replay_where_most_moves
 from checks.affinity.transcript import Broken, TranscriptStore, Turn, chain
 from providers.errors import HomeLostError
 from providers.types import Affinity, Call, JsonObject, Verb
@@ -37,8 +38,9 @@ class Retelling:
         """Drop the turn that made a response."""
         await self._store.delete(response_id)
 
-    async def retell(self, call: Call, owner: str, *, lossy: bool) -> Call:
-        """`call` with its conversation as its input. `owner` is the deployment that held it.
+    async def retell(self, call: Call, owner: str, *, lossy: bool, places: Sequence[Collection[str]] = ()) -> Call:
+        """`call` with its conversation as its input. `owner` is the deployment that held it; `places`, where it may
+        move, each as what is held there.
 
         Raises `HomeLostError` that says why that can't be done, `BadRequestError` if the call's input is no input.
         """
@@ -54,6 +56,6 @@ class Retelling:
                 raise HomeLostError(f"its transcript could not be read within {PATIENCE:g} s") from None
         if isinstance(turns, Broken):
             raise HomeLostError(str(turns))
-        replayed = replay(turns, call, lossy=lossy, same_vendor=True)
+        replayed = replay_where_most_moves(places, turns, call, lossy=lossy, same_vendor=True)
         dropped = tuple(f"{part.kind} at {part.where}" for part in replayed.dropped)
         return replace(replayed.call, affinity=Affinity("replayed", owner, dropped))

@@ -17,6 +17,7 @@ from providers.types import Deployment
 
 _DIGITS = 32
 _SHOWN = 80
+_NAMED = 8
 
 
 class TieKind(StrEnum):
@@ -67,33 +68,40 @@ def store_key(kind: TieKind, name: str) -> str:
     return f"{kind}:{fingerprint(name) if kind in _TEXTS else name}"
 
 
-def common_home(
+def common_homes(
     ties: Sequence[Tie],
-    owners: Mapping[str, Deployment],
+    owners: Mapping[str, tuple[Deployment, ...]],
     same_domain: Callable[[Deployment, Deployment], bool],
-) -> Deployment | None:
-    """The owner of the first hard tie whose owner is known (by key, in `owners`), if all others share its state.
+) -> tuple[Deployment, ...]:
+    """The owners of the first hard tie whose owners are known (by key, in `owners`) that share state with one of each
+    other such tie's. What was made has one owner; what was uploaded may be in several places.
 
-    None if no hard tie's owner is known. Raises `BadRequestError`, naming two ties, their owners and the fix, if they
-    are held by deployments that don't share their state: nobody could serve the call.
+    Empty if no hard tie's owners are known. Raises `BadRequestError`, naming two ties, their owners and the fix, if
+    none are left: nobody could serve the call.
     """
     first: Tie | None = None
-    home: Deployment | None = None
+    left: tuple[Deployment, ...] = ()
     for tie in ties:
-        owner = owners.get(tie.key) if tie.hard else None
-        if owner is None:
+        held = owners.get(tie.key) if tie.hard else None
+        if held is None or held == left:
             continue
-        if first is None or home is None:
-            first, home = tie, owner
-        elif owner is not home and not same_domain(home, owner):
+        if first is None:
+            first, left = tie, held
+            continue
+        left = tuple(one for one in left if any(one is each or same_domain(one, each) for each in held))
+        if not left:
             raise BadRequestError(
-                f"{tie.param}: {_shown(tie)} is held by deployment {owner.id!r}, but {first.param}: {_shown(first)} by "
-                f"{home.id!r}, and no deployment holds both; leave one of the two out, or, if these deployments do "
-                f"share their state, give both the same account",
+                f"{tie.param}: {_shown(tie)} is held by deployment {_named(held)}, but {first.param}: {_shown(first)} "
+                f"by {_named(owners[first.key])}, and no deployment holds all that the call refers to; leave one of "
+                f"the two out, or, if these deployments do share their state, give both the same account",
                 param=tie.param,
                 code="conflicting_ties",
             )
-    return home
+    return left
+
+
+def _named(owners: Sequence[Deployment]) -> str:
+    return " or ".join(repr(each.id) for each in owners[:_NAMED])
 
 
 def _shown(tie: Tie) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jsons import OBJECTS, VALUES
 from pydantic import BaseModel
 
-from checks.affinity.tie import Tie, TieKind, common_home, fingerprint, store_key
+from checks.affinity.tie import Tie, TieKind, common_homes, fingerprint, store_key
 from checks.affinity.ties import MADE_UP, MOST_SOFT_ITEMS, ties
 from providers.errors import BadRequestError
 from providers.types import Call, Deployment, Verb
@@ -286,36 +286,40 @@ def _same(one: Deployment, other: Deployment) -> bool:
     return (one.id, other.id) in SAME
 
 
-def _tied(owned: dict[str, str]) -> tuple[tuple[Tie, ...], dict[str, Deployment]]:
+def _tied(owned: dict[str, str]) -> tuple[tuple[Tie, ...], dict[str, tuple[Deployment, ...]]]:
     found = ties(_call(input="hi", previous_response_id="resp_1", conversation="conv_1", prompt_cache_key="k"))
-    return found, {key: OWNERS[owner] for key, owner in owned.items()}
+    return found, {key: tuple(OWNERS[owner] for owner in several) for key, several in owned.items()}
 
 
 @pytest.mark.parametrize(
-    ("owned", "home"),
+    ("owned", "homes"),
     [
-        ({}, None),
+        ({}, ""),
         ({"resp_1": "A"}, "A"),
         ({"conversation:conv_1": "C"}, "C"),
         ({"resp_1": "A", "conversation:conv_1": "A"}, "A"),
         ({"resp_1": "B", "conversation:conv_1": "A"}, "B"),
         ({made_up("cache_key", "k"): "C", "conversation:conv_1": "A"}, "A"),
-        ({made_up("cache_key", "k"): "C"}, None),
+        ({made_up("cache_key", "k"): "C"}, ""),
+        ({"resp_1": "AC"}, "AC"),
+        ({"resp_1": "AC", "conversation:conv_1": "C"}, "C"),
+        ({"resp_1": "C", "conversation:conv_1": "BC"}, "C"),
+        ({"resp_1": "AC", "conversation:conv_1": "BC"}, "AC"),
+        ({"resp_1": "AC", "conversation:conv_1": "B"}, "A"),
     ],
     ids=str,
 )
-def test_hard_ties_agree_on_a_home(owned: dict[str, str], home: str | None) -> None:
-    found = common_home(*_tied(owned), _same)
-    assert (found.id if found else None) == home
+def test_hard_ties_agree_on_their_homes(owned: dict[str, str], homes: str) -> None:
+    assert "".join(each.id for each in common_homes(*_tied(owned), _same)) == homes
 
 
 def test_two_hard_ties_to_different_homes_are_refused_with_both_named() -> None:
     with pytest.raises(BadRequestError) as raised:
-        common_home(*_tied({"resp_1": "A", "conversation:conv_1": "C"}), _same)
+        common_homes(*_tied({"resp_1": "A", "conversation:conv_1": "C"}), _same)
     assert str(raised.value) == (
         "conversation: conversation 'conv_1' is held by deployment 'C', but previous_response_id: response 'resp_1' by "
-        "'A', and no deployment holds both; leave one of the two out, or, if these deployments do share their state, "
-        "give both the same account"
+        "'A', and no deployment holds all that the call refers to; leave one of the two out, or, if these deployments "
+        "do share their state, give both the same account"
     )
     assert (raised.value.param, raised.value.code) == ("conversation", "conflicting_ties")
 
@@ -323,5 +327,5 @@ def test_two_hard_ties_to_different_homes_are_refused_with_both_named() -> None:
 def test_a_refusal_is_no_longer_than_it_needs_to_be() -> None:
     found = ties(_call(previous_response_id="x" * 10_000, conversation="conv_1"))
     with pytest.raises(BadRequestError) as raised:
-        common_home(found, {"x" * 10_000: OWNERS["A"], "conversation:conv_1": OWNERS["C"]}, _same)
+        common_homes(found, {"x" * 10_000: (OWNERS["A"],), "conversation:conv_1": (OWNERS["C"],)}, _same)
     assert len(str(raised.value)) < 500

@@ -10,6 +10,7 @@ from routers import AFFINITY, closed, create, entry, group, misbehave, read, ser
 from talking import SAID
 
 from providers.simulated import Behaviour, SimulatedUpstream
+from providers.types import Affinity
 from providers.views import Response
 from router import (
     BadRequestError,
@@ -239,6 +240,30 @@ async def test_files_and_conversations_stay_where_they_worked(upstreams: dict[st
         first = await router.aresponses("gpt", **params)
         for _ in range(FLEET):
             assert served(await router.aresponses("gpt", **params)) == served(first)
+    await closed(router, upstreams.values())
+
+
+async def test_uploads_are_used_where_they_are_declared(upstreams: dict[str, SimulatedUpstream]) -> None:
+    everywhere, *others = upstreams.values()
+    stores = [each.name for each in others]
+    router = Router(
+        [entry(everywhere, holds=stores), *(entry(each, account=each.name, holds=[each.name]) for each in others)],
+        optional_pre_call_checks=AFFINITY,
+        routing_strategy="round-robin",
+        on_home_lost="replay",
+    )
+    for name in stores:
+        tools: list[Any] = [{"type": "file_search", "vector_store_ids": [name]}]
+        found = Counter([served(await router.aresponses("gpt", "look", tools=tools)) for _ in range(6)])
+        assert found == {name: 3, everywhere.name: 3}
+        turn = await router.aresponses("gpt", "look", tools=tools)
+        while served(turn) != name:
+            turn = await router.aresponses("gpt", "look", tools=tools)
+        assert turn.routing.affinity == Affinity("home", name)
+        misbehave(upstreams[name], "500")
+        moved = await router.aresponses("gpt", "look again", previous_response_id=turn.id, tools=tools)
+        assert moved.routing.affinity == Affinity("replayed", name)
+        assert served(moved) == everywhere.name, "it has the store too"
     await closed(router, upstreams.values())
 
 
