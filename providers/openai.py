@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import cast
-from urllib.parse import quote, unquote_plus, urlencode
+from urllib.parse import quote
 
 from providers import jsonio
 from providers.errors import APIError, BadRequestError
 from providers.faults import error_in_event, error_in_reply, error_in_response, malformed, request_id
 from providers.headers import asked_wait
+from providers.queries import joined_query
 from providers.sse import SseDecoder
 from providers.types import Call, Deployment, HttpReply, HttpRequest, JsonObject, Token, Verb
 from providers.views import CompactedResponse, Deleted, Event, InputTokens, ItemPage, Response, Routed
@@ -146,7 +147,7 @@ class OpenAI:
         if deployment.project:
             headers["openai-project"] = deployment.project
         headers.update((name.lower(), value) for name, value in deployment.headers.items())
-        return _Target(url, _joined(query, deployment.query), headers)
+        return _Target(url, joined_query(query, deployment.query), headers)
 
     def _url(self, target: _Target, call: Call) -> str:
         path = target.url
@@ -155,7 +156,7 @@ class OpenAI:
         elif call.verb.by_id:
             path += "/" + _segment(call.response_id)
         path += _SUFFIXES.get(call.verb, "")
-        query = _joined(target.query, call.query)
+        query = joined_query(target.query, call.query)
         return f"{path}?{query}" if query else path
 
 
@@ -183,26 +184,6 @@ def _segment(response_id: str | None) -> str:
     if response_id in (None, "", ".", ".."):
         raise BadRequestError(f"response_id: {response_id!r} can't be the id of a response", param="response_id")
     return quote(response_id, safe="")
-
-
-def _joined(query: str, values: Mapping[str, object]) -> str:
-    """A query string with `values` added, which win over what it says under the same names.
-
-    Written as the OpenAI SDK writes it: lists with brackets, booleans in lower case, None left out.
-    """
-    pairs: list[tuple[str, str]] = []
-    for name, value in values.items():
-        if isinstance(value, (list, tuple)):
-            pairs += [(f"{name}[]", _text(item)) for item in value]
-        elif value is not None:
-            pairs.append((name, _text(value)))
-    names = {name for name, _ in pairs}
-    kept = [part for part in query.split("&") if part and unquote_plus(part.partition("=")[0]) not in names]
-    return "&".join([*kept, urlencode(pairs)] if pairs else kept)
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class HostedVLLM(OpenAI):
