@@ -23,7 +23,10 @@ def plain(value: object) -> Json:
     """`value` as plain JSON, SDK and pydantic objects included. Raises `TypeError`."""
     if isinstance(value, _SCALARS):
         return value
-    return cast("Json", msgspec.to_builtins(value, str_keys=True, enc_hook=jsonio.plain))
+    try:
+        return cast("Json", msgspec.to_builtins(value, str_keys=True, enc_hook=jsonio.plain))
+    except RecursionError:
+        raise TypeError("it contains itself, or is nested too deeply") from None
 
 
 def merged(call: Call, deployment: Deployment) -> dict[str, object]:
@@ -79,7 +82,7 @@ class Asked:
             self.refuse(
                 name, f"no parameter of the Responses API{hint}; what is {self.provider}'s own goes in extra_body"
             )
-        elif line.outcome is Outcome.REFUSED and value not in line.harmless:
+        elif line.outcome is Outcome.REFUSED and not line.asks_nothing(value):
             self.refuse(name, line.note)
 
     @property

@@ -2,37 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from providers.translation.asked import merged, plain
 from providers.types import Call, Deployment, Json, JsonObject
 
-_DEFAULTS: Final[JsonObject] = {
-    "background": False,
-    "instructions": None,
-    "max_output_tokens": None,
-    "max_tool_calls": None,
-    "metadata": {},
-    "parallel_tool_calls": True,
-    "previous_response_id": None,
-    "prompt_cache_key": None,
-    "reasoning": {"effort": None, "summary": None},
-    "safety_identifier": None,
-    "service_tier": "default",
-    "store": True,
-    "temperature": 1.0,
-    "text": {"format": {"type": "text"}},
-    "tool_choice": "auto",
-    "tools": [],
-    "top_logprobs": 0,
-    "top_p": 1.0,
-    "truncation": "disabled",
-    "user": None,
-}
+
+def _defaults() -> JsonObject:
+    """What OpenAI says where the caller said nothing. Made anew, for whoever is given a response may change it."""
+    return {
+        "background": False,
+        "frequency_penalty": 0.0,
+        "instructions": None,
+        "max_output_tokens": None,
+        "max_tool_calls": None,
+        "metadata": {},
+        "moderation": None,
+        "parallel_tool_calls": True,
+        "presence_penalty": 0.0,
+        "previous_response_id": None,
+        "prompt_cache_key": None,
+        "prompt_cache_retention": None,
+        "reasoning": {"effort": None, "summary": None},
+        "safety_identifier": None,
+        "service_tier": "default",
+        "store": True,
+        "temperature": 1.0,
+        "text": {"format": {"type": "text"}},
+        "tool_choice": "auto",
+        "tools": [],
+        "top_logprobs": 0,
+        "top_p": 1.0,
+        "truncation": "disabled",
+        "user": None,
+    }
 
 
 def begun(call: Call, deployment: Deployment, response_id: str, model: str, created_at: int) -> JsonObject:
     """The response object before any output, with every field that OpenAI's has."""
+    defaults = _defaults()
     response: JsonObject = {
         "id": response_id,
         "object": "response",
@@ -44,12 +50,12 @@ def begun(call: Call, deployment: Deployment, response_id: str, model: str, crea
         "model": model,
         "output": [],
         "usage": None,
-        **_DEFAULTS,
+        **defaults,
     }
     given = merged(call, deployment)
     for name, value in (*given.items(), *deployment.extra_body.items(), *call.extra_body.items()):
-        if name in _DEFAULTS and value is not None:
-            response[name] = _merged(_DEFAULTS[name], plain(value))
+        if name in defaults and value is not None:
+            response[name] = _merged(defaults[name], plain(value))
     if response["service_tier"] == "auto":
         response["service_tier"] = "default"
     return response

@@ -70,7 +70,8 @@ def _entry(asked: Asked, item: JsonObject, where: str, *, told: bool) -> Iterato
         yield FunctionOutput(call_id, "", parts, failed, where)
     elif kind == "reasoning":
         sealed = item.get("encrypted_content")
-        yield Thought(_summary(item.get("summary")), sealed if isinstance(sealed, str) else None, where)
+        text = _words(item.get("summary")) or _words(item.get("content"))
+        yield Thought(text, sealed if isinstance(sealed, str) else None, where)
     elif not (kind in _RECORDS and (told or kind != "compaction")):
         asked.refuse(f"{where}.type", f"it has no word for {str(kind)[:80]!r} items")
 
@@ -89,7 +90,9 @@ def _call(item: JsonObject, where: str, *, custom: bool) -> FunctionCall:
     if custom:
         return FunctionCall(call_id, name, jsonio.dumps({"input": item.get("input")}).decode(), where)
     arguments = item.get("arguments")
-    return FunctionCall(call_id, name, arguments if isinstance(arguments, str) else "", where)
+    if not isinstance(arguments, str):
+        raise wrong(f"{where}.arguments", "must be a string of JSON")
+    return FunctionCall(call_id, name, arguments, where)
 
 
 def _text(item: JsonObject, name: str, where: str) -> str:
@@ -99,14 +102,17 @@ def _text(item: JsonObject, name: str, where: str) -> str:
     return value
 
 
-def _summary(value: Json) -> str:
+def _words(value: Json) -> str:
     parts = value if isinstance(value, list) else []
     texts = [part.get("text") for part in parts if isinstance(part, dict)]
     return "\n\n".join(text for text in texts if isinstance(text, str))
 
 
 def _paired(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """The same with each output moved to the end of the turn that called for it. Ids may be used again later."""
+    """The same with the outputs of each turn of the model after all its calls. Ids may be used again later.
+
+    A turn ends with its first output, or with the next message that is not the model's.
+    """
     rest = list(entries)
     outputs: dict[str, deque[FunctionOutput]] = {}
     for entry in rest:
@@ -114,18 +120,24 @@ def _paired(entries: Iterable[Entry]) -> Iterator[Entry]:
             outputs.setdefault(entry.call_id, deque()).append(entry)
     calls: list[FunctionCall] = []
     for entry in rest:
-        if isinstance(entry, FunctionOutput):
-            continue
         if isinstance(entry, FunctionCall):
             calls.append(entry)
-        elif isinstance(entry, Said) and entry.role != "assistant":
+        elif _ends_turn(entry, calls):
             yield from _answers(calls, outputs)
             calls = []
-        yield entry
+        if not isinstance(entry, FunctionOutput):
+            yield entry
     yield from _answers(calls, outputs)
     orphan = next((left[0] for left in outputs.values() if left), None)
     if orphan is not None:
         raise _unpaired(orphan.where, f"No tool call found for function call output with call_id {orphan.call_id}.")
+
+
+def _ends_turn(entry: Entry, calls: Iterable[FunctionCall]) -> bool:
+    """Whether `entry` is what follows a turn of the model with these calls."""
+    if isinstance(entry, FunctionOutput):
+        return any(call.call_id == entry.call_id for call in calls)
+    return isinstance(entry, Said) and entry.role != "assistant"
 
 
 def _answers(calls: Iterable[FunctionCall], outputs: Mapping[str, deque[FunctionOutput]]) -> Iterator[FunctionOutput]:

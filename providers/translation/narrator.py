@@ -221,7 +221,9 @@ class Narrator:
         self._kind = "call"
 
     def arguments(self, delta: str) -> None:
-        """A piece of the JSON of the call that is open."""
+        """A piece of the JSON of the call that is open. Raises `LookupError` if none is."""
+        if self._kind != "call":
+            raise LookupError("arguments of no call")
         if not delta:
             return
         self._arguments.append(delta)
@@ -273,7 +275,7 @@ class Narrator:
         self.close_part()
         if self._kind == "call":
             self._close_call(item, incomplete=incomplete)
-        if "status" in item:
+        if item.get("status") == "in_progress":
             item["status"] = "incomplete" if incomplete else "completed"
         self._tell({"type": "response.output_item.done", "output_index": self._index, "item": item})
         self._output.append(item)
@@ -341,7 +343,7 @@ def _free_text(arguments: str) -> str:
         value = jsonio.loads(arguments)
     except ValueError:
         return arguments
-    text = value.get(INPUT) if isinstance(value, dict) else None
+    text = value.get(INPUT, "" if not value else None) if isinstance(value, dict) else None
     return text if isinstance(text, str) else arguments
 
 

@@ -31,7 +31,11 @@ class Parameter:
     note: str = ""
     """What it becomes; why it does no harm to leave it out; or why it can't be had."""
     harmless: tuple[Json, ...] = ()
-    """Values of a refused parameter that ask for nothing, such as False."""
+    """Values of a refused parameter, or elements of its list, that ask for nothing, such as False."""
+
+    def asks_nothing(self, value: Json) -> bool:
+        """Whether a refused parameter does no harm with this value."""
+        return value in self.harmless or (isinstance(value, list) and all(each in self.harmless for each in value))
 
 
 Table: TypeAlias = Mapping[str, Parameter]
@@ -75,11 +79,22 @@ RESPONSES: Final = (
 _NEVER_IGNORED: Final = frozenset({"conversation", "prompt", "background"})
 """Without them the answer would be another."""
 
+_INCLUDED: Final = (
+    "code_interpreter_call.outputs",
+    "computer_call_output.output.image_url",
+    "file_search_call.results",
+    "message.input_image.image_url",
+    "reasoning.encrypted_content",
+    "web_search_call.action.sources",
+    "web_search_call.results",
+)
+"""What `include` can ask for that is included anyway, if there is any."""
+
 _EVERYWHERE: Final = (
     Parameter("input", Outcome.MAPPED, "the conversation"),
     Parameter("previous_response_id", Outcome.MAPPED, "the turns before, from the Router's own memory"),
     Parameter("store", Outcome.MAPPED, "whether the Router remembers the turn"),
-    Parameter("include", Outcome.IGNORED, "what there is, is always included"),
+    Parameter("include", Outcome.REFUSED, "log probabilities can't be had; all else is always included", _INCLUDED),
     Parameter("stream_options", Outcome.IGNORED, "concerns padding, which there is none of"),
     Parameter("moderation", Outcome.REFUSED, "is OpenAI's own service"),
     Parameter("access_programs", Outcome.IGNORED, "is OpenAI's own business"),
@@ -87,7 +102,7 @@ _EVERYWHERE: Final = (
     Parameter("background", Outcome.REFUSED, "there is no background mode", (False,)),
     Parameter("conversation", Outcome.REFUSED, "there are no hosted conversations; use previous_response_id"),
     Parameter("prompt", Outcome.REFUSED, "prompt templates are stored at OpenAI"),
-    Parameter("context_management", Outcome.REFUSED, "there is no compaction on the server", ([],)),
+    Parameter("context_management", Outcome.REFUSED, "there is no compaction on the server"),
     Parameter("image", Outcome.IGNORED, "is a hint on the compression of images"),
     Parameter("max_tool_calls", Outcome.REFUSED, "calls of hosted tools can't be limited"),
     Parameter("truncation", Outcome.REFUSED, "too long an input is an error", ("disabled",)),

@@ -60,7 +60,8 @@ def _part(asked: Asked, part: JsonObject, where: str) -> Part | None:
         text = _text(part, "refusal", where)
         return Refusal(text, where) if text else None
     if kind in ("input_image", "image_url"):
-        detail = part.get("detail")
+        inner = part.get("image_url")
+        detail = part.get("detail") or (inner.get("detail") if isinstance(inner, dict) else None)
         return Image(_image(part, where), where, detail if isinstance(detail, str) else None, cache)
     if kind == "input_file":
         name = part.get("filename")

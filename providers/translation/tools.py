@@ -138,10 +138,13 @@ def wire_name(name: str, naming: Naming, taken: dict[str, str]) -> str:
 
     `taken`, from names on the wire to the caller's, is added to.
     """
-    wire = naming.foreign.sub("_", name)
-    if wire != name or len(wire) > naming.longest or taken.get(wire, name) != name:
-        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
-        wire = f"{wire[: naming.longest - 9]}_{digest}"
+    stem = wire = naming.foreign.sub("_", name)
+    salt = name.encode("utf-8", "surrogatepass")
+    changed = wire != name or len(wire) > naming.longest
+    while changed or taken.get(wire, name) != name:
+        digest = hashlib.sha256(salt).hexdigest()[:8]
+        wire = f"{stem[: naming.longest - 9]}_{digest}"
+        changed, salt = False, salt + b"+"
     taken[wire] = name
     return wire
 
@@ -168,7 +171,7 @@ def choice_of(asked: Asked, tools: Iterable[Tool]) -> Choice | None:
     kind = given.get("type")
     if kind == "allowed_tools":
         listed, mode = given.get("tools"), given.get("mode")
-        if not isinstance(listed, list) or mode not in ("auto", "required"):
+        if not isinstance(listed, list) or not listed or mode not in ("auto", "required"):
             raise wrong("tool_choice", "allowed_tools needs mode (auto or required) and tools")
         return _limited("auto" if mode == "auto" else "required", listed, "tool_choice.tools", tools)
     if kind in ("any", "tool", "required") and "name" not in given:

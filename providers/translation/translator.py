@@ -221,9 +221,13 @@ class Hearing:
     def _ended(self) -> list[Event]:
         narrator = self._narrator
         try:
-            self._listener.end()
+            try:
+                self._listener.end()
+            except _BROKEN:
+                raise malformed("a stream that has another shape") from None
         except APIError as error:
-            narrator.fail(error)
+            if not narrator.ended:
+                narrator.fail(error)
         if not narrator.ended:
             narrator.fail(StreamInterruptedError("the stream ended before its last event"))
         return narrator.take()
@@ -266,7 +270,9 @@ class _Known:
         if not given:
             return {}
         body = {"tools": given}
-        asked = Asked.of(Call(call.group, body=body), Deployment("", "", "", ""), self._translator.table, "")
+        asked = Asked.of(
+            Call(call.group, body=body, drop_params=True), Deployment("", "", "", ""), self._translator.table, ""
+        )
         return {each.wire: (each.name, each.custom) for each in functions(tools_of(asked, self._translator.naming))}
 
 
