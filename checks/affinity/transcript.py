@@ -9,6 +9,7 @@ from typing import Final, Literal, Protocol, TypeAlias, cast
 
 import msgspec
 
+from checks.affinity.pins import tenant_of
 from providers import jsonio
 from providers.types import Call, Json, JsonObject, Verb
 
@@ -33,7 +34,7 @@ class Turn:
     """What the request added: without what its `previous_response_id` or `conversation` stands for."""
     output: tuple[JsonObject, ...]
     store: bool = True
-    """Whether the deployment that answered keeps the response; if not, nobody but us can continue it."""
+    """Whether the deployment that answered says that it keeps the response."""
     group: str = ""
     created: float = 0.0
     """Unix time, seconds."""
@@ -41,6 +42,19 @@ class Turn:
     """The hosted conversation it is a part of, which holds what was said before."""
     finished: bool = True
     """Whether the response had ended; if not, `output` is not all of it."""
+    response: JsonObject | None = None
+    """The response itself, null in place of its output; only if it was made where no state is kept: nobody but us
+    can continue it, or show it."""
+    deployment: str = ""
+    """Id of the deployment that made it, and below its provider; empty where it wasn't written down."""
+    provider: str = ""
+    tenant: str = ""
+    """Digest of the scope it was made in; empty without one."""
+
+    @property
+    def whole(self) -> JsonObject | None:
+        """The response as it was made, if it is here."""
+        return None if self.response is None else {**self.response, "output": list(self.output)}
 
     @classmethod
     def of(cls, call: Call, response: Mapping[str, Json]) -> Turn | None:
@@ -67,6 +81,7 @@ class Turn:
             created=float(created) if isinstance(created, (int, float)) and 0 <= created < _NEVER else 0.0,
             conversation=_id_of(body.get("conversation")),
             finished=response.get("status") not in _UNENDED,
+            tenant=tenant_of(call.scope),
         )
 
     def updated(self, response: Mapping[str, Json]) -> Turn:
@@ -119,6 +134,11 @@ class _Record(msgspec.Struct, array_like=True, frozen=True):
     created: float
     conversation: str | None
     finished: bool
+    # appended later: what was stored before has none of them
+    response: dict[str, object] | None = None
+    deployment: str = ""
+    provider: str = ""
+    tenant: str = ""
 
 
 def encode(turn: Turn, *, limit: int = MAX_TURN_BYTES) -> bytes | None:
@@ -157,8 +177,11 @@ def decode(data: bytes) -> Turn | None:
 class TranscriptStore(Protocol):
     """Remembers turns, within bounds. Implemented in memory and in Redis. No method raises for an outage."""
 
-    async def get(self, response_id: str) -> Turn | None:
-        """The turn that made a response, whose time to live starts anew; None if it is not, or no longer, known."""
+    async def get(self, response_id: str, *, fresh: bool = False) -> Turn | None:
+        """The turn that made a response, whose time to live starts anew; None if it is not, or no longer, known.
+
+        `fresh`: what others that share the store have deleted is gone; it may take longer to say so.
+        """
         ...
 
     async def put(self, turn: Turn, *, ttl: float) -> None:

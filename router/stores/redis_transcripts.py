@@ -48,20 +48,27 @@ class RedisTranscripts:
         """Writes that wait to be sent."""
         return len(self._waiting)
 
-    async def get(self, response_id: str) -> Turn | None:
-        """The turn that made a response, whose time to live starts anew; None if Redis alone would know, and can't."""
+    async def get(self, response_id: str, *, fresh: bool = False) -> Turn | None:
+        """The turn that made a response, whose time to live starts anew; None if Redis alone would know, and can't.
+
+        `fresh`: Redis is asked, though memory knows, whether another Router has deleted it.
+        """
         kept = self._memory.lookup(response_id)
         known = None
         if kept is not None:
             self._renew(response_id, kept)
             known = decode(kept.data)
-            if known is not None and known.finished:  # else another Router may have seen its end
+            if known is not None and known.finished and not fresh:  # else another Router may have seen its end
                 self.stats.hits += 1
                 return known
+        told = response_id not in self._waiting
         try:
             held = await self._link.run(("GET", self._name(response_id)))
         except OutageError:
-            held = None
+            held, told = None, False
+        if fresh and told and held is None:
+            self._memory.forget(response_id)
+            known = None
         shared = self._learn(response_id, held) if isinstance(held, str) else None
         if shared is None:
             self.stats.hits += known is not None

@@ -148,8 +148,8 @@ class MemoryTranscripts:
             self._drop(key)
             self.stats.evicted += not dead
 
-    async def get(self, response_id: str) -> Turn | None:
-        """The turn that made a response, whose time to live starts anew; None if it is not known."""
+    async def get(self, response_id: str, *, fresh: bool = False) -> Turn | None:
+        """The turn that made a response, whose time to live starts anew; None if it is not known. Always `fresh`."""
         kept = self.lookup(response_id)
         if kept is None:
             self.stats.misses += 1
