@@ -21,6 +21,14 @@ _DELTAS = {
     "response.function_call_arguments": "arguments",
     "response.custom_tool_call_input": "input",
 }
+_WITHIN = {
+    "response.output_text": "message",
+    "response.refusal": "message",
+    "response.reasoning_text": "reasoning",
+    "response.reasoning_summary_text": "reasoning",
+    "response.function_call_arguments": "function_call",
+    "response.custom_tool_call_input": "custom_tool_call",
+}
 _OPENS = {"response.content_part.added": "content_index", "response.reasoning_summary_part.added": "summary_index"}
 _CLOSES = {"response.content_part.done": "content_index", "response.reasoning_summary_part.done": "summary_index"}
 
@@ -173,6 +181,9 @@ class _Judge:
         elif item["type"] == "function_call":
             assert self.closed_text is not None, "no response.function_call_arguments.done"
             assert item["arguments"] == self.closed_text, "arguments differ from their deltas"
+        elif item["type"] == "custom_tool_call":
+            assert self.closed_text is not None, "no response.custom_tool_call_input.done"
+            assert item["input"] == self.closed_text, "input differs from its deltas"
         if item["type"] == "message":
             assert item["status"] in ("completed", "incomplete"), f"status is {item['status']}"
         self.done.append(item)
@@ -191,6 +202,8 @@ class _Judge:
         self.part = None
 
     def write(self, stem: str, last: str, event: Json) -> None:
+        kind = (self.item or {})["type"]
+        assert kind == _WITHIN[stem], f"in a {kind}"
         if stem not in ("response.function_call_arguments", "response.custom_tool_call_input"):
             assert self.part is not None, "outside any part"
             index = event["summary_index"] if "summary" in stem else event["content_index"]

@@ -212,6 +212,7 @@ class Narrator:
     def call(self, call_id: str, wire: str) -> None:
         """The model calls a function, by its name on the wire; its arguments follow. An id too long for OpenAI's API,
         or none, is replaced."""
+        self.close()
         name, self._custom = self._known(wire)
         if not 0 < len(call_id) <= _KEEP_CALLS:
             call_id = f"call_{secrets.token_hex(12)}"
