@@ -14,6 +14,7 @@ from providers.types import Call, Deployment
 from router.plan import shortage_error
 from router.pool import Lease, Pool, Shortage
 from router.run import Place, Run, overriding
+from router.timely import timely
 
 Resolve = Callable[[str, Call], Place]
 """Finds the group a name stands for, and makes the call for it. Raises `UnknownModelError`."""
@@ -84,7 +85,11 @@ class Chooser:
         """A deployment that the checks allow and the pool has, or why there is none."""
         run.refusal = None
         try:
-            among, ordered = await self._eligible(run)
+            work = self._eligible(run)
+            if self._filters:
+                among, ordered = await timely(run, self._clock, work, "while a check was finding who may serve it")
+            else:
+                among, ordered = await work
         except RateLimitError as error:  # a check's limit is waited for as an upstream's would be
             run.refusal = error
             return Shortage("quota", error.retry_after, ((run.call.group, error.message),), _FOREIGN)

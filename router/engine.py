@@ -38,6 +38,7 @@ from router.plan import Failure, Plan
 from router.pool import Lease, Pool
 from router.run import DEFAULT_TIMEOUT, Limits, Run, overriding
 from router.stream import ResponseStream, count
+from router.timely import timely
 from router.tokens import Tokens
 from router.transport.base import OpenReply, Transport
 from router.watch import Watch
@@ -84,7 +85,7 @@ class Engine:
         """Serve the call. Raises the error it ended with, which carries every attempt."""
         run.era = self._chooser.era
         for check in self._answerers:
-            answer = await check.answer(run.call)
+            answer = await timely(run, self._clock, check.answer(run.call), "while a check was looking for its answer")
             if answer is not None:
                 return answer.view.served_by(self._routed(run, answer.deployment_id, answer.provider))
         while True:
@@ -148,7 +149,8 @@ class Engine:
         """Begin anew with a call that does without its home, if a check has one; else raise what the call ends with."""
         if run.home is not None or isinstance(error, HomeLostError):
             for check in self._rescuers:
-                call = await check.rescue(run.call, error)
+                work = check.rescue(run.call, error)
+                call = await timely(run, self._clock, work, "while a check was looking for another home")
                 if call is not None:
                     run.call, run.home, run.error = call, None, None
                     # those that failed are asked only if there is nobody else

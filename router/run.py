@@ -50,6 +50,7 @@ class Run:
         "era",
         "error",
         "home",
+        "late",
         "leaning",
         "limits",
         "own",
@@ -81,13 +82,17 @@ class Run:
         self.dropped: tuple[str, ...] = ()
         """Parameters that the last attempt did without."""
         self.waited = 0.0
+        self.late = False
+        """Whether its deadline has passed, whatever the clock says."""
         self.own = True
         """Whether the attempt's time limit is the deployment's to keep, not the caller's impatience."""
 
     def left(self, now: float) -> float:
         """Seconds the call may still take; infinite without a deadline."""
         deadline = self.limits.deadline
-        return float("inf") if deadline is None else deadline - (now - self.began)
+        if deadline is None:
+            return float("inf")
+        return 0.0 if self.late else deadline - (now - self.began)
 
     def patience(self, now: float, kind: str = "") -> float:
         """Seconds the call may still wait for a deployment, of which there is a shortage of this `kind`."""

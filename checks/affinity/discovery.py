@@ -21,7 +21,7 @@ AT_ONCE = 4
 MOST_SEARCHES = 64
 """Searches at the same time; an id that is one too many counts as unknown."""
 LONGEST = 10.0
-"""Seconds that a search may take."""
+"""Seconds that a search may take; a call's own deadline ends its wait for it sooner."""
 MISS_TTL = 60.0
 """Seconds for which an id that nobody had is not searched for again."""
 DOUBT_TTL = 5.0
