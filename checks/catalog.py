@@ -11,6 +11,7 @@ from typing import Any
 
 from checks.affinity.discovery import Discovery
 from checks.affinity.homes import Locate
+from checks.affinity.remembered import Remembered
 from checks.affinity.responses_api_deployment import DEFAULT_TTL, ResponsesApiDeployment
 from checks.affinity.signed_affinity import SignedAffinity
 from checks.affinity.signed_id import SignedIds
@@ -36,6 +37,8 @@ class Services:
     """By group."""
     discovery: Discovery | None = None
     transcripts: TranscriptStore | None = None
+    remembered: Remembered | None = None
+    """Asked before all of them, it knows what the Router keeps itself."""
     signed_ids: SignedIds | None = None
     """Given, the ids of responses say who holds them."""
 
@@ -47,6 +50,7 @@ def _affinity(services: Services) -> PreCallCheck:
         "policies": services.home_policies,
         "discovery": services.discovery,
         "transcripts": services.transcripts,
+        "remembered": services.remembered,
     }
     if services.signed_ids is not None:
         return SignedAffinity(services.signed_ids, services.store, services.locate, **common)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from checks.affinity.domain import same_domain
@@ -85,12 +85,15 @@ class Homes:
         """Whether the Router has a deployment no more."""
         return self._locate(deployment.id) is None
 
-    async def find(self, call: Call, told: Mapping[str, str] | None = None) -> Found:
+    async def find(self, call: Call, told: Mapping[str, str] | None = None, kept: Collection[str] = ()) -> Found:
         """Where `call` belongs. `told` are owners known otherwise: deployment ids by key, in the call's own scope.
+        `kept` are keys of what this Router keeps itself, which ties the call to nobody.
 
         Raises what upstream would if the call names what belongs to another tenant.
         """
         tied = ties(call)
+        if kept:
+            tied = tuple(tie for tie in tied if tie.key not in kept)
         if not tied:
             return _NOWHERE
         tenant = tenant_of(call.scope)
@@ -117,7 +120,9 @@ class Homes:
                     free.append(tie)
             elif tie.hard:
                 owner = self.owner(pin.deployment_id)
-                if owner is not None:
+                if owner is not None and not owner.dialect.keeps_state:
+                    leaning = leaning or self._locate(owner.id)
+                elif owner is not None:
                     owners[tie.key] = (owner,)
                 else:
                     lost = lost or Lost(tie, pin.deployment_id)
@@ -142,8 +147,10 @@ class Homes:
             return Found(tied, unknown=tied)
         owner = self._locate(pin.deployment_id)
         if owner is not None:
-            return Found(tied, owner)
+            return Found(tied, owner) if owner.dialect.keeps_state else Found(tied, leaning=owner)
         before = self._known.get(pin.deployment_id)
+        if before is not None and not before.dialect.keeps_state:
+            return Found(tied)
         return Found(tied, before, None if before else Lost(tied[0], pin.deployment_id), gone=before is not None)
 
     def _keep_apart(self, call: Call, tie: Tie, pin: Pin | None, tenant: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from checks.affinity.tie import TieKind, store_key
+from providers.translation.sealed import MARK
 from providers.types import Json, JsonObject
 
 _RESPONSES = frozenset({"response", "response.compaction"})
@@ -74,5 +75,5 @@ def _read_item(item: JsonObject, keys: dict[str, None]) -> None:
 
 
 def _note(kind: TieKind, name: Json, keys: dict[str, None]) -> None:
-    if isinstance(name, str) and name:
+    if isinstance(name, str) and name and not (kind is TieKind.ENCRYPTED and name.startswith(MARK)):
         keys[store_key(kind, name)] = None

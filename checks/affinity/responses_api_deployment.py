@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Literal
 from weakref import WeakKeyDictionary
 
@@ -12,6 +12,7 @@ from checks.affinity.domain import peers
 from checks.affinity.homes import Found, Homes, Locate
 from checks.affinity.learnt import learnt
 from checks.affinity.pins import AffinityStats, Pins, tenant_of
+from checks.affinity.remembered import Remembered
 from checks.affinity.residents import Residents, homes_of
 from checks.affinity.retelling import Retelling
 from checks.affinity.tie import Tie, TieKind
@@ -50,15 +51,18 @@ class ResponsesApiDeployment(PreCallCheck):
         policies: Mapping[str, HomePolicy] | None = None,
         discovery: Discovery | None = None,
         transcripts: TranscriptStore | None = None,
+        remembered: Remembered | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """`policies`: by group, instead of `policy`. `discovery` finds owners that nobody remembers. `transcripts`
-        keep what a replay needs; without them nothing is replayed. `wall`: Unix time."""
+        keep what a replay needs; without them nothing is replayed. `remembered`, which is asked before this check,
+        knows what ties no call, as this Router keeps it itself. `wall`: Unix time."""
         self._homes = Homes(Pins(store, ttl), locate)
         self._stats = self._homes.pins.stats
         self._policy = policy
         self._policies = policies or {}
         self._discovery = discovery
+        self._remembered = remembered
         self._retelling = None if transcripts is None else Retelling(transcripts, ttl)
         self._wall = wall
         self._residents = Residents()
@@ -89,7 +93,7 @@ class ResponsesApiDeployment(PreCallCheck):
 
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
         """The deployments of the call's home; all, if it has none."""
-        found = await self._homes.find(call, self._told(call))
+        found = await self._homes.find(call, self._told(call), self._kept(call))
         if not found.ties:
             return deployments
         self._stats.count(found.home is not None, bool(found.unknown))
@@ -105,7 +109,7 @@ class ResponsesApiDeployment(PreCallCheck):
 
     async def preview(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
         """As `eligible`, but no deployment is asked and nothing is counted."""
-        found = await self._homes.find(call, self._told(call))
+        found = await self._homes.find(call, self._told(call), self._kept(call))
         return self._narrow(call, found, deployments, "home")
 
     def _narrow(
@@ -140,6 +144,10 @@ class ResponsesApiDeployment(PreCallCheck):
         """Owners that the call itself tells: deployment ids by store key."""
         return {}
 
+    def _kept(self, call: Call) -> Collection[str]:
+        """Store keys of what this Router keeps itself."""
+        return () if self._remembered is None else self._remembered.ties(call)
+
     def _shown(self, call: Call, tie: Tie | None) -> str:
         """What a tie refers to, for an error."""
         return "the conversation" if tie is None else f"{tie.kind} {tie.name!r}"
@@ -166,6 +174,8 @@ class ResponsesApiDeployment(PreCallCheck):
         """Learn what the deployment holds now, and whether it fails."""
         if isinstance(outcome, Started):
             found = self._found.get(call)
+            if not deployment.dialect.keeps_state:
+                return  # nobody need come back for what it doesn't keep
             # a read of what is known to be here, or with one that shares its state, teaches nothing
             if outcome.response_id != call.response_id or (found is not None and (found.home is None or found.gone)):
                 await self._homes.pins.learn(outcome.response_id, deployment.id, tenant_of(call.scope))
@@ -195,7 +205,8 @@ class ResponsesApiDeployment(PreCallCheck):
             # what a call that succeeded named is evidently held here; responses were learnt when this one began
             news += (tie.key for tie in (*found.unknown, *found.free) if tie.kind is not TieKind.RESPONSE)
         await self._note(call, deployment, news)
-        if self._retelling is not None and self._policy_of(call).on_lost == "replay":
+        kept = not deployment.dialect.keeps_state  # by `Remembered`
+        if self._retelling is not None and not kept and self._policy_of(call).on_lost == "replay":
             await self._retelling.record(call, json)
 
     async def _note(self, call: Call, deployment: Deployment, keys: Iterable[str]) -> None:
@@ -210,7 +221,7 @@ class ResponsesApiDeployment(PreCallCheck):
         expired = isinstance(error, PreviousResponseNotFoundError)
         if call.affinity is not None or (isinstance(error, CallerError) and not (expired and replays)):
             return None
-        found = self._found.get(call) or await self._homes.find(call, self._told(call))
+        found = self._found.get(call) or await self._homes.find(call, self._told(call), self._kept(call))
         if not found.ties:
             return None  # it wasn't this check that sent it home
         owner = found.lost.owner if found.lost is not None else "" if found.home is None else found.home.id

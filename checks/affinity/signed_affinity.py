@@ -76,11 +76,11 @@ class SignedAffinity(ResponsesApiDeployment):
 
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
         """The deployments of the call's home; all, if it has none."""
-        return await super().eligible(self._open(call).call, deployments)
+        return await super().eligible(self._followed(call), deployments)
 
     async def preview(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
         """As `eligible`, but no deployment is asked and nothing is counted."""
-        return await super().preview(self._open(call).call, deployments)
+        return await super().preview(self._followed(call), deployments)
 
     def prepare(self, call: Call, deployment: Deployment) -> Call:
         """The call under the ids that upstream knows."""
@@ -89,6 +89,8 @@ class SignedAffinity(ResponsesApiDeployment):
     def present(self, call: Call, deployment: Deployment, json: JsonObject) -> JsonObject:
         """The answer under signed ids; an id that the caller wrote comes back as it was written."""
         opened, scope = self._open(call), call.scope or ""
+        if not deployment.dialect.keeps_state:  # what this Router keeps itself needs no signature
+            return rewrite(json, lambda name: opened.written.get(name, name))
         owner = signs_as(self._holder(opened.call, deployment))
         return rewrite(json, lambda name: opened.written.get(name) or self._ids.wrap(name, owner, scope=scope))
 
@@ -102,6 +104,13 @@ class SignedAffinity(ResponsesApiDeployment):
     async def rescue(self, call: Call, error: APIError) -> Call | None:
         """As the base's, under upstream's ids."""
         return await super().rescue(self._open(call).call, error)
+
+    def _followed(self, call: Call) -> Call:
+        """The call under upstream's ids, of which is known what is known of it."""
+        opened = self._open(call).call
+        if self._remembered is not None and opened is not call:
+            self._remembered.follow(call, opened)
+        return opened
 
     def _told(self, call: Call) -> Mapping[str, str]:
         return self._said.get(call, _NOTHING).owners

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from checks.affinity.tie import Tie, TieKind, fingerprint, store_key
+from providers.translation.sealed import MARK
 from providers.types import Call
 
 MOST_SOFT_ITEMS = 4
@@ -39,8 +40,8 @@ def ties(call: Call) -> tuple[Tie, ...]:
     Hard: the response that a by-id verb names, and `previous_response_id` (unknown elsewhere); `conversation` (kept by
     the provider); items that are nothing but their id (`item_reference`, reasoning without `encrypted_content`, an
     image without its result: not found elsewhere); `encrypted_content` of reasoning, compaction and parts (can't be
-    decrypted elsewhere); `prompt_cache_options.comparison_response_id` (there is nothing to compare with elsewhere);
-    `file_id`s, vector stores and containers named by tools (uploaded or made in one place).
+    decrypted elsewhere; but for what translators seal, which any account can read);
+    `prompt_cache_options.comparison_response_id` (there is nothing to compare with elsewhere); `file_id`s, vector stores and containers named by tools (uploaded or made in one place).
 
     Soft: the newest items that have an id and their content; containers that past items ran in (they expire within
     minutes, so the history has to be usable without them); `prompt_cache_key`; a `session-id` or `x-session-id`
@@ -89,7 +90,11 @@ class _Found:
         if isinstance(name, str) and name:
             key = store_key(kind, name)
             if key not in self._hard:
-                shown = fingerprint(name) if kind is TieKind.ENCRYPTED else name
+                shown = name
+                if kind is TieKind.ENCRYPTED:
+                    if name.startswith(MARK):
+                        return
+                    shown = fingerprint(name)
                 self._hard[key] = Tie(kind, shown, key, True, param)
 
     def soft(self, kind: TieKind, name: object, param: str) -> None:

@@ -1,0 +1,266 @@
+"""Conversations over deployments that keep no state: what was said is kept here, and told anew with each call."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from checks.affinity.domain import peers
+from checks.affinity.homes import not_found
+from checks.affinity.input_items import listed
+from checks.affinity.pins import tenant_of
+from checks.affinity.recalled import Recalled, items_in, referred, unsealed
+from checks.affinity.tie import Tie, TieKind
+from checks.affinity.transcript import Broken, TranscriptStore, Turn, chain
+from checks.base import Answer, Failed, Finished, Leaning, Outcome, PreCallCheck
+from providers.errors import APIError, BadRequestError, HomeLostError, ServiceUnavailableError
+from providers.paging import page
+from providers.translation.ids import is_minted, response_of
+from providers.types import Call, Deployment, JsonObject, Verb
+from providers.views import Deleted, ItemPage, Response
+
+PATIENCE: Final = 10.0
+"""Seconds that reading a conversation may take."""
+MOST_TURNS: Final = 1_000
+"""Turns of one conversation."""
+MOST_BYTES: Final = 32 * 1024 * 1024
+"""Bytes of one conversation's items as JSON: about as much as the vendors take in one request."""
+MOST_REFERRED: Final = 16
+"""Responses whose items one call may refer to without continuing them."""
+_STATEFUL: Final = ("background", "conversation", "prompt")
+"""Parameters that only a deployment that keeps state can heed."""
+_STATEFUL_VERBS: Final = frozenset({Verb.COMPACT, Verb.INPUT_TOKENS})
+
+_log = logging.getLogger("router")
+
+
+class Remembered(PreCallCheck):
+    """Keeps, for deployments whose dialect knows no state, what others keep themselves.
+
+    Each of their responses is written down before the caller is handed its end. `previous_response_id` is then served
+    by any deployment, the last one preferred: those without state get the conversation as history, others as input.
+    Get, delete, cancel and the list of input items are answered from what is kept. Nothing is kept of a call with
+    `store: false`, and nothing is told to another tenant than the call's own.
+    """
+
+    def __init__(
+        self, store: TranscriptStore, *, ttl: float, known_by: Callable[[str, str | None], str] | None = None
+    ) -> None:
+        """`ttl`: seconds that a turn lives after its last use. `known_by` gives, for an id as a caller of a scope
+        writes it, the one that turns are kept by; default: the same."""
+        self._store = store
+        self._ttl = ttl
+        self._known_by = known_by or (lambda name, scope: name)
+        self.needed = False
+        """Whether there is, or was, a deployment that keeps no state."""
+        self._deployments: Mapping[str, Deployment] = {}
+        self._asked: frozenset[str] = frozenset()
+        """Groups with a deployment that keeps state, and may know what isn't known here."""
+        self._native: dict[str, tuple[Sequence[Deployment], Sequence[Deployment]]] = {}
+        self._recalled: WeakKeyDictionary[Call, Recalled] = WeakKeyDictionary()
+
+    def accept(self, deployments: Sequence[Deployment]) -> None:
+        """Note which of these keep state."""
+        self.needed = self.needed or not all(each.dialect.keeps_state for each in deployments)
+        self._deployments = {each.id: each for each in deployments}
+        self._asked = frozenset(each.group for each in deployments if each.dialect.keeps_state)
+        self._native = {}
+
+    async def group(self, response_id: str, scope: str | None) -> str | None:
+        """The group that a response kept here was made in; None if it isn't kept."""
+        turn = await self._find(response_id, scope)
+        return None if turn is None else turn.group
+
+    # answering
+
+    async def answer(self, call: Call) -> Answer | None:
+        """What a verb that names a response kept here is answered with.
+
+        Raises `ResponseNotFoundError` for one that isn't, if nobody else can have it.
+        """
+        response_id = call.response_id
+        if not call.verb.by_id or response_id is None:
+            return None
+        turn = await self._find(response_id, call.scope)
+        whole = None if turn is None else turn.whole
+        if turn is None or whole is None:
+            if call.group in self._asked:
+                return None
+            raise _unknown(call, response_id, "response_id")
+        if call.verb is Verb.GET:
+            if call.stream or call.query.get("stream") in (True, "true"):
+                message = "This response cannot be streamed because it was not created with background=true."
+                raise _refusal(message, "stream")
+            view = Response(whole)
+        elif call.verb is Verb.INPUT_ITEMS:
+            return Answer(ItemPage(page(listed(response_id, turn.input), call.query)), turn.deployment, turn.provider)
+        elif call.verb is Verb.CANCEL:
+            raise _refusal("Cannot cancel a synchronous response.")
+        else:
+            await self._store.delete(turn.response_id)
+            deleted: JsonObject = {"id": response_id, "object": "response", "deleted": True}
+            return Answer(Deleted(deleted), turn.deployment, turn.provider)
+        return Answer(view, turn.deployment, turn.provider)
+
+    async def _find(self, response_id: str, scope: str | None) -> Turn | None:
+        """The turn that made a response, if it was made where no state is kept, for this tenant."""
+        turn = await self._store.get(self._known_by(response_id, scope), fresh=True)
+        ours = turn is not None and turn.response is not None and turn.tenant == tenant_of(scope)
+        return turn if ours else None
+
+    # who may serve
+
+    async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+        """Who can go on: who keeps the conversation, or can be told it; the one that spoke last is preferred.
+
+        Raises what OpenAI does for a response that nobody here can know.
+        """
+        native = self._natives(call.group, deployments)
+        if call.verb.by_id:
+            if not native and call.response_id is not None:
+                raise _unknown(call, call.response_id, "response_id")
+            return native
+        body = {**call.body, **call.extra_body} if call.extra_body else call.body
+        previous = body.get("previous_response_id")
+        stateful = call.verb in _STATEFUL_VERBS or any(body.get(name) for name in _STATEFUL)
+        among = native if native and stateful else deployments
+        previous = previous if isinstance(previous, str) else ""
+        references = {name for name in referred(call) if response_of(name) is not None}
+        if not previous and not references:
+            return among
+        recalled = self._recalled.get(call)
+        if recalled is None:
+            recalled = self._recalled[call] = await self._recall(call, previous, references, bool(native))
+        if recalled.ours:
+            return self._leaning(recalled, among)
+        if previous and not native and not recalled.turns:
+            raise _unknown(call, previous, "previous_response_id")
+        return (native or among) if previous else among
+
+    def _leaning(self, recalled: Recalled, among: Sequence[Deployment]) -> Sequence[Deployment]:
+        """Those of `among` that can be told the conversation; it is better served where its last turn was."""
+        if recalled.hindrance and any(each.dialect.keeps_state for each in among):
+            able = tuple(each for each in among if not each.dialect.keeps_state)
+            if not able:
+                raise HomeLostError(f"what can't be sent to another deployment: {recalled.hindrance}", code="home_lost")
+            return able
+        last = self._deployments.get(recalled.turns[-1].deployment)
+        preferred = () if last is None else peers(last, among)
+        return Leaning(preferred) if 0 < len(preferred) < len(among) else among
+
+    def _natives(self, group: str, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+        """Those of `deployments` that keep state: the same sequence for the same, as others remember by it."""
+        known = self._native.get(group)
+        if known is None or known[0] is not deployments:
+            kept = tuple(each for each in deployments if each.dialect.keeps_state)
+            known = self._native[group] = deployments, deployments if len(kept) == len(deployments) else kept
+        return known[1]
+
+    async def _recall(self, call: Call, previous: str, references: Collection[str], held: bool) -> Recalled:
+        """What is known of the conversation, and of other items. `held`: others may hold it."""
+        name = self._known_by(previous, call.scope)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                turns = await self._conversation(call, name, held) if previous else []
+                if isinstance(turns, Broken):
+                    raise self._broken(call, previous, turns)
+                return Recalled(name, tuple(turns), references, await self._referred(call, references, turns))
+        except TimeoutError:
+            raise ServiceUnavailableError(f"the conversation could not be read within {PATIENCE:g} s") from None
+
+    async def _conversation(self, call: Call, name: str, held: bool) -> list[Turn] | Broken:
+        """The turns that led to a response; none if it isn't known, or isn't for us to continue."""
+        if held and not is_minted(name):
+            return []
+        last = await self._store.get(name)
+        if last is None or last.tenant != tenant_of(call.scope) or _failed(last) or (held and last.response is None):
+            return []
+        if last.previous_response_id is None:
+            return [last]
+        earlier = await chain(self._store, last.previous_response_id, max_turns=MOST_TURNS, max_bytes=MOST_BYTES)
+        return earlier if isinstance(earlier, Broken) else [*earlier, last]
+
+    def _broken(self, call: Call, previous: str, broken: Broken) -> APIError:
+        if broken.reason in ("missing", "cycle"):
+            _log.info("response %s can't be continued: %s", previous, broken)
+            return _unknown(call, previous, "previous_response_id")
+        return _refusal(f"previous_response_id: {broken}", "previous_response_id", "conversation_too_long")
+
+    async def _referred(
+        self, call: Call, references: Collection[str], turns: Sequence[Turn]
+    ) -> Mapping[str, JsonObject]:
+        """The items of `references` that are kept here and are not in `turns`, by their ids."""
+        near = {turn.response_id for turn in turns}
+        makers = {maker for name in references if (maker := response_of(name)) is not None} - near
+        found: dict[str, JsonObject] = {}
+        for maker in sorted(makers)[:MOST_REFERRED]:
+            turn = await self._store.get(maker)
+            if turn is not None and turn.response is not None and turn.tenant == tenant_of(call.scope):
+                found |= {str(item.get("id")): item for item in items_in((turn,))}
+        return {name: item for name, item in found.items() if name in references}
+
+    def ties(self, call: Call) -> Collection[str]:
+        """The store keys of what a call refers to that needs no home, as it is kept here. Asked after `eligible`."""
+        recalled = self._recalled.get(call)
+        return () if recalled is None else recalled.ties
+
+    def follow(self, call: Call, other: Call) -> None:
+        """Know of `other`, the same call under other ids, what is known of `call`."""
+        recalled = self._recalled.get(call)
+        if recalled is not None:
+            self._recalled[other] = recalled
+
+    def prepare(self, call: Call, deployment: Deployment) -> Call:
+        """The call with its conversation, and without references to what only this Router knows."""
+        recalled = self._recalled.get(call)
+        if not deployment.dialect.keeps_state:
+            return call if recalled is None else recalled.before(call)
+        return unsealed(call) if recalled is None else recalled.within(call)
+
+    # learning
+
+    async def observe(self, call: Call, deployment: Deployment, outcome: Outcome) -> None:
+        """Keep the response of a deployment that doesn't: once it has ended, well or not."""
+        if deployment.dialect.keeps_state or call.verb is not Verb.CREATE:
+            return
+        response: JsonObject | None = None
+        if isinstance(outcome, Finished):
+            response = None if outcome.response is None else outcome.response.to_dict()
+        elif isinstance(outcome, Failed) and outcome.error.received is not None:
+            received = outcome.error.received
+            response = received if received.get("status") == "failed" else None
+        turn = None if response is None or response.get("store") is False else Turn.of(call, response)
+        if response is None or turn is None:
+            return
+        recalled = self._recalled.get(call)
+        shown: JsonObject = {**response, "output": None}
+        if turn.previous_response_id is not None and "previous_response_id" in shown:
+            shown["previous_response_id"] = turn.previous_response_id  # as the caller wrote it
+        kept = replace(
+            turn,
+            store=False,
+            input=turn.input if recalled is None else recalled.resolved(turn.input),
+            previous_response_id=recalled.previous if recalled is not None and recalled.turns else None,
+            response=shown,
+            deployment=deployment.id,
+            provider=deployment.provider,
+        )
+        await self._store.put(kept, ttl=self._ttl)
+
+
+def _failed(turn: Turn) -> bool:
+    """Whether the turn ended with an error: such a response can be read, but there is nothing to go on from."""
+    return turn.response is not None and turn.response.get("status") == "failed"
+
+
+def _unknown(call: Call, name: str, param: str) -> APIError:
+    return not_found(call, Tie(TieKind.RESPONSE, name, name, True, param))
+
+
+def _refusal(message: str, param: str | None = None, code: str | None = None) -> BadRequestError:
+    detail: JsonObject = {"message": message, "type": "invalid_request_error", "param": param, "code": code}
+    return BadRequestError(message, param=param, code=code, type="invalid_request_error", body={"error": detail})
