@@ -41,10 +41,14 @@ class Chooser:
         self._clock = clock
         self._rng = rng or random.Random()
         self._sleep = sleep
-        self._filters = overriding(checks, "eligible")
-        self._reservers = overriding(checks, "reserve")
+        self.ask(checks)
         self.era = 0
         """Grows when the Router closes: calls of an earlier era don't wait on."""
+
+    def ask(self, checks: Sequence[PreCallCheck]) -> None:
+        """Ask these from now on."""
+        self._filters = overriding(checks, "eligible")
+        self._reservers = overriding(checks, "reserve")
 
     async def choose(self, run: Run) -> Lease:
         """A lease on the deployment to try now, waited for if need be."""

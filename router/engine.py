@@ -75,6 +75,11 @@ class Engine:
         self._fetch = fetch
         self._clock = clock
         self._tokens = Tokens(clock)
+        self.ask(checks)
+
+    def ask(self, checks: Sequence[PreCallCheck]) -> None:
+        """Ask these from now on. Calls on their way go on with them."""
+        self._chooser.ask(checks)
         self._answerers = overriding(checks, "answer")
         self._preparers = overriding(checks, "prepare")
         self._presenters = overriding(checks, "present")

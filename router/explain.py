@@ -38,17 +38,23 @@ class Explanation:
     options: tuple[Option, ...]
     error: APIError | None = None
     """What a check refuses it with."""
+    preferred: tuple[str, ...] = ()
+    """Ids of the deployments that it goes to while they aren't busier than others; empty if it prefers none."""
 
     def __str__(self) -> str:
         lines = [f"{self.model_group}: {'home is ' + self.home if self.home else 'no home'}"]
         lines += [f"  tied by {tie}" for tie in self.ties]
-        lines += [f"  {option.deployment_id}: {option.reason}" for option in self.options]
+        lines += [
+            f"  {option.deployment_id}: {option.reason}{', preferred' if option.deployment_id in self.preferred else ''}"
+            for option in self.options
+        ]
         return "\n".join(lines if self.error is None else [*lines, f"  refused: {self.error}"])
 
 
 async def explain(place: Place, checks: Sequence[PreCallCheck], health: Mapping[str, DeploymentHealth]) -> Explanation:
     """What the checks, and what is known of the deployments, say of the call that goes to `place`."""
     left_out: dict[str, str] = {}
+    leaning: Sequence[Deployment] = ()
     home: str | None = None
     left: Sequence[Deployment] = place.deployments
     error: APIError | None = None
@@ -62,6 +68,7 @@ async def explain(place: Place, checks: Sequence[PreCallCheck], health: Mapping[
         if isinstance(narrowed, Home) and narrowed.affinity is not None:
             home = narrowed.affinity.home
         if isinstance(narrowed, Leaning):
+            leaning = narrowed
             continue
         kept = {each.id for each in narrowed}
         left_out |= {each.id: f"left out by {type(check).__name__}" for each in left if each.id not in kept}
@@ -75,6 +82,7 @@ async def explain(place: Place, checks: Sequence[PreCallCheck], health: Mapping[
         home=home,
         options=options,
         error=error,
+        preferred=tuple(each.id for each in leaning if each.id not in left_out),
     )
 
 

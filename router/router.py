@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 from checks.affinity.discovery import Discovery
 from checks.affinity.pins import AffinityStats
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
-from checks.base import AffinityStore
+from checks.base import AffinityStore, PreCallCheck
 from checks.catalog import Services
 from checks.catalog import build as build_checks
 from providers.errors import BadRequestError
@@ -90,6 +90,8 @@ class Router(Verbs):
         self._stores = open_stores(self._settings, self._pool, affinity_store, clock)
         self._home, self._homes = wiring.home_policy(self._settings), wiring.home_policies(self._settings)
         self._registry = Registry((), self._aliases)
+        signed = wiring.signed_ids(self._settings)
+        self._remembered = wiring.remembered(self._settings, self._stores.transcripts, signed)
         services = Services(
             self._stores.affinity,
             self._locate,
@@ -98,10 +100,12 @@ class Router(Verbs):
             self._home,
             self._homes,
             Discovery(self._ask, clock=clock) if self._discovers(affinity_store) else None,
-            self._stores.transcripts,
-            wiring.signed_ids(self._settings),
+            self._stores.transcripts if wiring.replays(self._settings) else None,
+            self._remembered,
+            signed,
         )
-        self._checks = build_checks(wiring.check_specs(self._settings, optional_pre_call_checks), services)
+        self._given = build_checks(wiring.check_specs(self._settings, optional_pre_call_checks), services)
+        self._checks: tuple[PreCallCheck, ...] = self._given
         self._transport = choose(http_client)
         self._policy = wiring.policy(self._settings)
         self._policies = {
@@ -320,12 +324,20 @@ class Router(Verbs):
 
     async def _group_of(self, response_id: str, scope: str | None) -> str:
         """The group to ask about a response, where the caller did not say."""
+        registry = self._registry
+        if self._remembered.needed and registry.groups:
+            group = await self._remembered.group(response_id, scope)
+            if group is not None:  # which may be gone: what is kept here is found from any
+                return group if group in registry.groups else next(iter(registry.groups))
         for check in self._checks:
             if isinstance(check, ResponsesApiDeployment):
                 home = await check.home(response_id, scope)
                 if home is not None:
                     return home.group
-        groups = list(self._registry.groups)
+        groups = [
+            name for name, members in registry.groups.items() if any(each.dialect.keeps_state for each in members)
+        ]
+        groups = groups or list(registry.groups)[:1]
         if len(groups) == 1:
             return groups[0]
         raise BadRequestError(
@@ -337,8 +349,11 @@ class Router(Verbs):
     # the snapshot
 
     def _swap(self, registry: Registry) -> None:
-        for check in self._checks:
+        for check in (*self._given, self._remembered):
             check.accept(tuple(registry.by_id.values()))
+        if self._remembered.needed and self._checks is self._given:
+            self._checks = (self._remembered, *self._given)  # first, for others must know what it knows
+            self._engine.ask(self._checks)
         self._strategies.keep(registry.groups)
         self._pool.update(
             {name: (members, self._strategies.strategy(name)) for name, members in registry.groups.items()}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from checks.affinity.transcript import TranscriptStore
+from checks.affinity.transcript import MAX_TURN_BYTES, TranscriptStore
 from checks.base import AffinityStore
 from router.config import RouterSettings
 from router.pool import Pool
@@ -17,17 +17,22 @@ if TYPE_CHECKING:
     from router.stores.feed import CooldownFeed
     from router.stores.redis_link import RedisLink
 
+LARGEST_TURN = 8 * 1024 * 1024
+"""Bytes of one turn, compressed, where memory is as large as by default: room for the largest image vendors take."""
+_SMALLEST = 4096
+"""Bytes that transcripts have at least."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stores:
     """The stores of one Router."""
 
     affinity: AffinityStore
+    transcripts: TranscriptStore
+    """Used for what deployments don't keep, and where replays are asked for."""
     feed: CooldownFeed | None = None
     """Cooldowns that other Routers found; None without Redis."""
     link: RedisLink | None = None
-    transcripts: TranscriptStore | None = None
-    """Given where the settings, or a group's, ask for replays; a call alone can't: nothing was kept for it."""
     transcript_link: RedisLink | None = None
 
     async def aclose(self) -> None:
@@ -45,7 +50,7 @@ def open_stores(
     kept = _transcripts(settings, clock)
     redis = settings.redis()
     if redis is None:
-        return Stores(memory if affinity is None else affinity, transcripts=kept)
+        return Stores(memory if affinity is None else affinity, kept)
     # Imported when needed: redis-py takes a sixth of the time that `import router` takes, and many have no Redis.
     from router.stores.board import RedisCooldownBoard
     from router.stores.feed import CooldownFeed
@@ -66,17 +71,14 @@ def open_stores(
     pool.on_trip = publish
     store = RedisStore(link, memory, prefix=prefix) if affinity is None else affinity
     feed = CooldownFeed(board, impose, clock)
-    if kept is None:
-        return Stores(store, feed, link)
     from router.stores.redis_transcripts import RedisTranscripts
 
     # a link of its own: a long transcript that takes its time is no outage for the pins
     long_link = RedisLink(redis, timeout=max(1.0, settings.redis_timeout), clock=clock)
-    return Stores(store, feed, link, RedisTranscripts(long_link, kept, prefix=prefix), long_link)
+    return Stores(store, RedisTranscripts(long_link, kept, prefix=prefix), feed, link, long_link)
 
 
-def _transcripts(settings: RouterSettings, clock: Callable[[], float]) -> MemoryTranscripts | None:
-    policies = (settings.on_home_lost, *(own.on_home_lost for own in settings.model_group_affinity.values()))
-    if "replay" not in policies:
-        return None
-    return MemoryTranscripts(settings.transcript_max_bytes, settings.affinity_max_entries, clock=clock)
+def _transcripts(settings: RouterSettings, clock: Callable[[], float]) -> MemoryTranscripts:
+    most = max(_SMALLEST, settings.transcript_max_bytes)
+    turn = min(LARGEST_TURN, max(MAX_TURN_BYTES, most // 8), most - _SMALLEST // 2)
+    return MemoryTranscripts(most, settings.affinity_max_entries, max_turn_bytes=turn, clock=clock)

@@ -40,8 +40,9 @@ def ties(call: Call) -> tuple[Tie, ...]:
     Hard: the response that a by-id verb names, and `previous_response_id` (unknown elsewhere); `conversation` (kept by
     the provider); items that are nothing but their id (`item_reference`, reasoning without `encrypted_content`, an
     image without its result: not found elsewhere); `encrypted_content` of reasoning, compaction and parts (can't be
-    decrypted elsewhere; but for what translators seal, which any account can read);
-    `prompt_cache_options.comparison_response_id` (there is nothing to compare with elsewhere); `file_id`s, vector stores and containers named by tools (uploaded or made in one place).
+    decrypted elsewhere, unless a translator sealed it, for any account to read);
+    `prompt_cache_options.comparison_response_id` (there is nothing to compare with elsewhere); `file_id`s, vector
+    stores and containers named by tools (uploaded or made in one place).
 
     Soft: the newest items that have an id and their content; containers that past items ran in (they expire within
     minutes, so the history has to be usable without them); `prompt_cache_key`; a `session-id` or `x-session-id`

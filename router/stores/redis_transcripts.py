@@ -8,10 +8,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final
 
-from checks.affinity.transcript import Turn, decode
+from checks.affinity.transcript import Turn
 from router.stores.redis_client import Command
 from router.stores.redis_link import OutageError, RedisLink, Send
-from router.stores.transcripts import Kept, MemoryTranscripts, TranscriptStats
+from router.stores.transcripts import Kept, MemoryTranscripts, TranscriptStats, unpacked
 
 _RENEWALS: Final = 10  # per time to live, at most
 _LONGEST: Final = 10.0**14  # milliseconds; more than Redis takes is no more than for ever
@@ -57,7 +57,7 @@ class RedisTranscripts:
         known = None
         if kept is not None:
             self._renew(response_id, kept)
-            known = decode(kept.data)
+            known = await unpacked(kept.data)
             if known is not None and known.finished and not fresh:  # else another Router may have seen its end
                 self.stats.hits += 1
                 return known
@@ -69,7 +69,7 @@ class RedisTranscripts:
         if fresh and told and held is None:
             self._memory.forget(response_id)
             known = None
-        shared = self._learn(response_id, held) if isinstance(held, str) else None
+        shared = await self._learn(response_id, held) if isinstance(held, str) else None
         if shared is None:
             self.stats.hits += known is not None
             self.stats.misses += known is None
@@ -77,7 +77,7 @@ class RedisTranscripts:
 
     async def put(self, turn: Turn, *, ttl: float) -> None:
         """Remember `turn` for `ttl` seconds; not if it is too large. `ValueError` unless `ttl` > 0."""
-        data = self._memory.encode(turn)
+        data = await self._memory.encode(turn)
         if data is None:
             await self.delete(turn.response_id)
             return
@@ -105,10 +105,10 @@ class RedisTranscripts:
     def _name(self, response_id: str) -> str:
         return f"{self._prefix}:turn:{response_id}"
 
-    def _learn(self, response_id: str, held: str) -> Turn | None:
+    async def _learn(self, response_id: str, held: str) -> Turn | None:
         """The turn in a value of Redis, which memory keeps from now on."""
         lifetime, data = _read(held)
-        turn = decode(data)
+        turn = await unpacked(data)
         if turn is None:
             self.stats.unreadable += 1
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import OrderedDict
@@ -13,6 +14,14 @@ from providers.errors import ConfigurationError
 
 _OVERHEAD = 512
 """Bytes that an entry takes besides its key and its data, rounded up."""
+
+_LONG = 256 * 1024
+"""Bytes that take milliseconds to pack or unpack: done in a thread, so that others needn't wait."""
+
+
+async def unpacked(data: bytes) -> Turn | None:
+    """The turn in `data`; None if there is none."""
+    return await asyncio.to_thread(decode, data) if len(data) > _LONG else decode(data)
 
 
 @dataclass(slots=True)
@@ -97,9 +106,12 @@ class MemoryTranscripts:
         """Bytes held, bookkeeping included."""
         return self._size
 
-    def encode(self, turn: Turn) -> bytes | None:
+    async def encode(self, turn: Turn) -> bytes | None:
         """`turn` as it is kept; None, and counted, if it is too large."""
-        data = encode(turn, limit=self._max_turn_bytes)
+        if turn.size > _LONG:
+            data = await asyncio.to_thread(encode, turn, limit=self._max_turn_bytes)
+        else:
+            data = encode(turn, limit=self._max_turn_bytes)
         if data is None:
             self.stats.oversized += 1
         return data
@@ -155,11 +167,11 @@ class MemoryTranscripts:
             self.stats.misses += 1
             return None
         self.stats.hits += 1
-        return decode(kept.data)
+        return await unpacked(kept.data)
 
     async def put(self, turn: Turn, *, ttl: float) -> None:
         """Remember `turn` for `ttl` seconds; not if it is too large. `ValueError` unless `ttl` > 0."""
-        data = self.encode(turn)
+        data = await self.encode(turn)
         if data is None:
             self.forget(turn.response_id)  # what an earlier, shorter version said is not the turn
         else:

@@ -291,7 +291,7 @@ async def test_a_renewal_that_fails_costs_nobody_anything(frail: Server, open_tr
     held = await reader._link.run(("GET", reader._name("resp_1")))
     frail.kill()
     assert isinstance(held, str)
-    assert reader._learn("resp_1", held) == turn()
+    assert await reader._learn("resp_1", held) == turn()
     clock.advance(30)
     assert at_once(store.get("resp_1")) == turn()
     await eventually(lambda: store._link.down and reader._link.down, "the outage")
