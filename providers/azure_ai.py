@@ -18,7 +18,7 @@ class AzureAI(OpenAI):
     def address(self, deployment: Deployment) -> tuple[str, str]:
         """`/openai/v1/responses` at Azure's hosts, the given base elsewhere."""
         parts = urlsplit(deployment.api_base or "")
-        if not _is_azure(parts.hostname):
+        if not is_azure(parts.hostname):
             return super().address(deployment)
         project = _PROJECT.match(parts.path)
         path = (project.group() if project else "") + "/openai/v1/responses"
@@ -27,9 +27,10 @@ class AzureAI(OpenAI):
     def authorization(self, deployment: Deployment, key: str, *, is_token: bool) -> tuple[str, str]:
         """`api-key` at Azure's hosts outside a project; a bearer token everywhere else."""
         parts = urlsplit(deployment.api_base or "")
-        by_key = not is_token and _is_azure(parts.hostname) and not _PROJECT.match(parts.path)
+        by_key = not is_token and is_azure(parts.hostname) and not _PROJECT.match(parts.path)
         return ("api-key", key) if by_key else ("authorization", f"Bearer {key}")
 
 
-def _is_azure(host: str | None) -> bool:
+def is_azure(host: str | None) -> bool:
+    """Whether a host is one that Azure names after a resource."""
     return host is not None and host.endswith(_HOSTS)

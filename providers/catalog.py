@@ -1,16 +1,37 @@
-"""Which vendors there are: the provider that translates for each, and where its address and key come from."""
+"""Which vendors there are: what translates for each, how its models are named, where its address and key come from."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import cast
 
+from providers import models
 from providers.azure import Azure
 from providers.azure_ai import AzureAI
 from providers.base import Provider
+from providers.models import Rule, always
 from providers.openai import HostedVLLM, OpenAI
 from providers.types import Deployment, Dialect
+
+
+class Login(StrEnum):
+    """How a vendor may be told who calls, besides an API key or a bearer token."""
+
+    KEY = "key"
+    """In no other way."""
+    ENTRA = "entra"
+    """Tokens of Microsoft's Entra ID."""
+    AWS = "aws"
+    """Signatures with Amazon's keys."""
+    GOOGLE = "google"
+    """Tokens of Google's credentials."""
+
+    @property
+    def finds_credentials(self) -> bool:
+        """Whether credentials are looked for where the vendor's own tools do, so that none need be given."""
+        return self in (Login.AWS, Login.GOOGLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,57 +39,91 @@ class Vendor:
     """What a `provider/` prefix of `litellm_params.model` stands for."""
 
     name: str
-    provider: Provider
+    dialects: Mapping[Dialect, Provider]
+    """What translates for its deployments, by what they speak; the usual dialect first."""
+    rule: Rule
+    """What its models' names mean."""
     key_env: tuple[str, ...] = ()
-    """Environment variables that may hold the key, first found wins."""
+    """Environment variables that may hold the key, first found wins; then those of a bearer token."""
+    token_env: tuple[str, ...] = ()
     base_env: tuple[str, ...] = ()
     version_env: tuple[str, ...] = ()
     default_base: str | None = None
     key_required: bool = True
-    dialects: Mapping[Dialect, Provider] = field(default_factory=dict)
-    """What translates for those of its deployments that speak something else than `provider` does."""
+    login: Login = Login.KEY
+
+    @property
+    def provider(self) -> Provider:
+        """What translates for those that speak its usual dialect."""
+        return next(iter(self.dialects.values()))
 
     @property
     def base_required(self) -> bool:
-        """Whether `api_base` must be given: the vendor has no address of its own."""
-        return self.default_base is None
+        """Whether `api_base` must be given: the vendor has no address of its own, nor one for each region."""
+        return self.default_base is None and not self.login.finds_credentials
 
 
-def _compatible(name: str, base: str) -> Vendor:
+def _native(name: str, base: str, keys: tuple[str, ...] = (), bases: tuple[str, ...] = ()) -> Vendor:
+    """A vendor that speaks the Responses API."""
     env = name.upper()
-    keys = (f"{env}_API_KEY", f"{env.removesuffix('_AI')}_API_KEY") if env.endswith("_AI") else (f"{env}_API_KEY",)
-    return Vendor(name, OpenAI(name, base), keys, (f"{env}_API_BASE",), default_base=base)
+    return Vendor(
+        name,
+        {Dialect.RESPONSES: OpenAI(name, base)},
+        always(Dialect.RESPONSES),
+        keys or (f"{env}_API_KEY",),
+        base_env=bases or (f"{env}_API_BASE",),
+        default_base=base,
+    )
 
-
-_OPENAI_BASE = "https://api.openai.com/v1"
 
 _ALL = (
-    Vendor(
+    _native(
         "openai",
-        OpenAI("openai", _OPENAI_BASE),
+        "https://api.openai.com/v1",
         ("OPENAI_API_KEY",),
         ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
-        default_base=_OPENAI_BASE,
     ),
     Vendor(
         "azure",
-        Azure("azure"),
+        {Dialect.RESPONSES: Azure("azure")},
+        always(Dialect.RESPONSES, "o_series/", "gpt5_series/"),
         ("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
+        ("AZURE_AD_TOKEN", "AZURE_OPENAI_AD_TOKEN"),
         ("AZURE_API_BASE", "AZURE_OPENAI_ENDPOINT"),
         ("AZURE_API_VERSION",),
+        login=Login.ENTRA,
     ),
-    Vendor("azure_ai", AzureAI("azure_ai"), ("AZURE_AI_API_KEY",), ("AZURE_AI_API_BASE",)),
+    Vendor(
+        "azure_ai",
+        {Dialect.RESPONSES: AzureAI("azure_ai")},
+        models.azure_ai,
+        ("AZURE_AI_API_KEY",),
+        base_env=("AZURE_AI_API_BASE",),
+        login=Login.ENTRA,
+    ),
     Vendor(
         "hosted_vllm",
-        HostedVLLM("hosted_vllm"),
+        {Dialect.RESPONSES: HostedVLLM("hosted_vllm")},
+        always(Dialect.RESPONSES),
         ("HOSTED_VLLM_API_KEY",),
-        ("HOSTED_VLLM_API_BASE",),
+        base_env=("HOSTED_VLLM_API_BASE",),
         key_required=False,
     ),
-    Vendor("litellm_proxy", OpenAI("litellm_proxy"), ("LITELLM_PROXY_API_KEY",), ("LITELLM_PROXY_API_BASE",)),
-    _compatible("openrouter", "https://openrouter.ai/api/v1"),
-    _compatible("xai", "https://api.x.ai/v1"),
-    _compatible("fireworks_ai", "https://api.fireworks.ai/inference/v1"),
+    Vendor(
+        "litellm_proxy",
+        {Dialect.RESPONSES: OpenAI("litellm_proxy")},
+        always(Dialect.RESPONSES),
+        ("LITELLM_PROXY_API_KEY",),
+        base_env=("LITELLM_PROXY_API_BASE",),
+    ),
+    _native("openrouter", "https://openrouter.ai/api/v1"),
+    _native("xai", "https://api.x.ai/v1"),
+    _native(
+        "fireworks_ai",
+        "https://api.fireworks.ai/inference/v1",
+        ("FIREWORKS_AI_API_KEY", "FIREWORKS_API_KEY"),
+        ("FIREWORKS_AI_API_BASE", "FIREWORKS_API_BASE"),
+    ),
 )
 
 VENDORS: Mapping[str, Vendor] = {vendor.name: vendor for vendor in _ALL}

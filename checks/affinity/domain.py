@@ -12,7 +12,7 @@ from types import MethodType
 from typing import cast
 from urllib.parse import SplitResult, urlsplit
 
-from providers.catalog import VENDORS
+from providers.catalog import VENDORS, provider_of
 from providers.openai import OpenAI
 from providers.types import Deployment
 
@@ -93,9 +93,9 @@ def _parts(deployment: Deployment) -> tuple[Hashable, ...]:
 
 def _address(deployment: Deployment) -> tuple[str, str]:
     """Where its responses are, and the query string of every request, by the provider's own rules if they are known."""
-    vendor = VENDORS.get(deployment.provider)
-    if vendor is not None and isinstance(vendor.provider, OpenAI):
-        return vendor.provider.address(deployment)
+    provider = provider_of(deployment) if deployment.provider in VENDORS else None
+    if isinstance(provider, OpenAI):
+        return provider.address(deployment)
     url, _, query = (deployment.api_base or "").partition("?")
     return url, query
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import cast
 
-from providers.types import Connection, Deployment, Json
+from providers.types import Connection, Deployment, Dialect, Json
+from router.config.credentials import ANYWHERE, check_vendor, check_ways, under
 from router.config.entry import Body, Entry, Info, Params, Traits
 from router.config.identity import derive_id
 from router.config.plain import Copier, is_json
@@ -42,7 +43,7 @@ class Builder:
         if "model" in fields.values:
             self._problems.add(fields.places["model"], "belongs to each entry of model_list")
             fields = fields.without(["model"])
-        self._check_credentials(fields)
+        check_ways(fields.only(ANYWHERE), self._problems)  # there may be a way for each of several vendors
         check(Params, Fields({"model": "-"}).under(fields), self._problems)
         return fields
 
@@ -58,7 +59,7 @@ class Builder:
         group = self._group(entry)
         info, metadata = self._info(entry)
         known = check(Info, info.only(["id"]), self._problems) or Info()
-        params, site = self._site(entry, info, defaults, group)
+        params, site = self._site(entry, info, defaults, group, metadata.get("supported_endpoints"))
         if group is None:
             return None
         if params is None or site is None:
@@ -66,7 +67,7 @@ class Builder:
         return Draft(_deployment(group, known.id, params, site, metadata), place, known.id is not None)
 
     def _site(
-        self, entry: Fields, info: Fields, defaults: Fields, group: str | None
+        self, entry: Fields, info: Fields, defaults: Fields, group: str | None, endpoints: Json
     ) -> tuple[Params | None, Site | None]:
         """The parameters of an entry, completed, and where they lead."""
         written = self._part(entry, "litellm_params")
@@ -74,11 +75,18 @@ class Builder:
             return None, None
         given = read_fields(Params, written, entry.place("litellm_params"), self._problems)
         self._compare(info, given)
-        self._check_credentials(given)
-        base = defaults.without(Params.CREDENTIALS) if given.only(Params.CREDENTIALS).values else defaults
-        fields = base.under(info.only(Traits.model_fields)).under(given)
+        check_ways(given, self._problems)
+        fields = under(defaults, info.only(Traits.model_fields).under(given))
         params = check(Params, fields, self._problems)
-        site = Lookup(params, fields, self._environ, self._problems).site() if params else None
+        if params is None:
+            return None, None
+        known = [each for each in endpoints if isinstance(each, str)] if isinstance(endpoints, list) else []
+        lookup = Lookup(params, fields, self._environ, self._problems, known)
+        found = lookup.vendor()
+        if found is None:
+            return params, None
+        check_vendor(found[0], given, self._problems)
+        site = lookup.site(*found)
         if site is not None and group is not None:
             self._check_wildcard(group, site.model, entry.place("model_name"), fields.place("model"))
         return params, site
@@ -119,11 +127,6 @@ class Builder:
                 metadata[name] = cast("Json", value)
         return read_fields(Info, ours, spot, self._problems), metadata
 
-    def _check_credentials(self, fields: Fields) -> None:
-        places = list(fields.only(Params.CREDENTIALS).places.values())
-        for place in places[1:]:
-            self._problems.add(place, f"contradicts {places[0]}; give one of them")
-
     def _compare(self, info: Fields, given: Fields) -> None:
         for name, value in info.values.items():
             if name in given.values and given.values[name] != value:
@@ -142,22 +145,28 @@ class Builder:
 def _deployment(
     group: str, given_id: str | None, params: Params, site: Site, metadata: Mapping[str, Json]
 ) -> Deployment:
-    apart = (group, site.api_version, params.organization, params.project, params.region, params.account)
+    apart = [group, site.api_version, params.organization, site.project, site.region, params.account]
+    if site.dialect is not Dialect.RESPONSES:
+        apart.append(site.dialect)
     return Deployment(
         id=given_id or derive_id(site.vendor.name, site.model, site.api_base or site.vendor.default_base, apart),
         group=group,
         provider=site.vendor.name,
         model=site.model,
+        dialect=site.dialect,
         api_base=site.api_base,
         api_version=site.api_version,
         api_key=site.api_key,
         token_source=site.token_source,
         organization=params.organization,
-        project=params.project,
+        project=site.project,
         headers=params.extra_headers or {},
         query=params.extra_query or {},
         defaults={name: value for name in Body.model_fields if (value := getattr(params, name)) is not None},
         extra_body=cast("dict[str, Json]", params.extra_body or {}),
+        drop_params=bool(params.drop_params),
+        additional_drop_params=frozenset(params.additional_drop_params or ()),
+        allowed_openai_params=frozenset(params.allowed_openai_params or ()),
         connection=Connection(
             verify=True if params.ssl_verify is None else params.ssl_verify,
             cert=params.client_cert,
@@ -169,7 +178,7 @@ def _deployment(
         tpm=params.tpm,
         max_parallel_requests=params.max_parallel_requests,
         tags=frozenset(params.tags or ()),
-        region=params.region,
+        region=site.region,
         account=params.account,
         holds=frozenset(params.holds or ()),
         timeout=params.timeout,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
-from pydantic.json_schema import SkipJsonSchema
 
+from router.config.credentials import Credentials
 from router.config.refusals import MODEL_INFO, PARAMS
 from router.config.strict import Amount, AnyJson, Count, JsonMapping, Name, Number, PositiveCount, Seconds, Strict
-from router.config.values import Address, File, Headers, Identifier, Printable, Proxy, Queries, Secret, Verify
+from router.config.values import Address, DialectName, File, Headers, Identifier, Printable, Proxy, Queries, Verify
 from router.hints import closest
 
 
@@ -77,15 +77,18 @@ class Traits(Strict):
     """Tokens of input the model takes."""
 
 
-class Params(Traits, Body):
+class Params(Traits, Credentials, Body):
     """`litellm_params`, or by its plain name `params`: how to reach a deployment and what to send it."""
 
     synonyms: ClassVar[Mapping[str, str]] = {
         **Traits.synonyms,
+        **Credentials.synonyms,
         "base_url": "api_base",
         "headers": "extra_headers",
         "max_retries": "num_retries",
         "ssl_certificate": "client_cert",
+        "vertex_ai_location": "vertex_location",
+        "vertex_ai_project": "vertex_project",
     }
     refused: ClassVar[Mapping[str, str]] = PARAMS
 
@@ -93,28 +96,40 @@ class Params(Traits, Body):
     """`provider/model`; without a provider, OpenAI's."""
     custom_llm_provider: Name | None = None
     """The provider, whatever `model` begins with."""
-    api_key: Secret | None = None
-    """Unset: from the vendor's environment variable."""
+    dialect: DialectName | None = None
+    """What the deployment speaks; unset: what its vendor does to such a model, at such an address."""
+    use_chat_completions_api: bool | None = None
+    """LiteLLM's way to write `dialect: chat_completions`."""
     api_base: Address | None = None
     """Where the vendor's API is; unset: from the vendor's environment variable, or the vendor's own address."""
     api_version: Printable | None = None
-    """Azure's API version; unset: from the vendor's environment variable."""
+    """The API's version, where it has some; unset: from the vendor's environment variable."""
     responses_api_version: Printable | None = None
     """Wins over `api_version`."""
-    azure_ad_token: Secret | None = None
-    """A bearer token instead of a key."""
-    azure_ad_token_provider: SkipJsonSchema[Callable[..., object] | None] = None
-    """Returns a bearer token, or an awaitable of one; called for each request."""
+    aws_region_name: Printable | None = None
+    """AWS's region, which is `region` too; unset: from AWS_REGION_NAME, AWS_REGION, AWS_DEFAULT_REGION, AWS's files."""
+    aws_bedrock_runtime_endpoint: Address | None = None
+    """Address of Bedrock, instead of `api_base`."""
+    vertex_location: Printable | None = None
+    """Google's region, which is `region` too; unset: from VERTEXAI_LOCATION, VERTEX_LOCATION."""
+    vertex_project: Printable | None = None
+    """Google's project, which is `project` too; unset: from VERTEXAI_PROJECT, or that of the credentials."""
     organization: Printable | None = None
     """OpenAI organization to bill."""
     project: Printable | None = None
-    """OpenAI project to bill."""
+    """OpenAI project to bill, or Google's."""
     extra_headers: Headers | None = None
     """Headers of every request to it."""
     extra_query: Queries | None = None
     """Query parameters of every request to it."""
     extra_body: JsonMapping | None = None
     """Body parameters that win over the caller's."""
+    drop_params: bool | None = None
+    """Whether parameters that its vendor has no word for are left out, and reported, in place of refusing the call."""
+    additional_drop_params: list[Name] | None = None
+    """Parameters that are always left out."""
+    allowed_openai_params: list[Name] | None = None
+    """Parameters that are passed on, though its vendor is not known to have a word for them."""
     timeout: Seconds | None = None
     """Seconds for one attempt; unset: the Router's."""
     stream_timeout: Seconds | None = None
@@ -129,9 +144,6 @@ class Params(Traits, Body):
     """Path of a PEM file with the client certificate and its key."""
     proxy: Proxy | None = None
     """URL of an HTTP proxy."""
-
-    CREDENTIALS: ClassVar[tuple[str, ...]] = ("api_key", "azure_ad_token", "azure_ad_token_provider")
-    """Ways to say who calls, of which there can be one."""
 
 
 _ACTIVE = ((Params.model_fields.keys() - Body.model_fields.keys()) | Params.synonyms.keys()) - {"headers"}

@@ -10,26 +10,20 @@ def _all(names: Iterable[str], text: str) -> dict[str, str]:
 
 
 _PER_CALL = "it belongs to a single call; pass it to the call"
-_ENTRA = "give azure_ad_token_provider, e.g. azure.identity.get_bearer_token_provider(credential, scope)"
+_ENTRA = (
+    "signing in by password is at an end at Microsoft; give tenant_id, client_id and client_secret, or "
+    "azure_ad_token_provider, e.g. azure.identity.get_bearer_token_provider(credential, scope)"
+)
 _PRICES = "prices are kept with the metadata; put it in model_info"
 _BUDGETS = "there are no budgets; limit with rpm and tpm"
 
 PARAMS: Mapping[str, str] = {
     **_all(("input", "previous_response_id", "conversation", "stream", "messages"), _PER_CALL),
-    **_all(("tenant_id", "client_id", "client_secret", "azure_scope", "azure_username", "azure_password"), _ENTRA),
+    **_all(("azure_username", "azure_password"), _ENTRA),
     **_all(("input_cost_per_token", "output_cost_per_token", "input_cost_per_second"), _PRICES),
     **_all(("max_budget", "budget_duration"), _BUDGETS),
     **_all(("itpm", "otpm"), "input and output tokens are limited together; use tpm"),
-    **_all(
-        ("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_region_name", "aws_profile_name"),
-        "Amazon Bedrock does not speak the Responses API natively",
-    ),
-    **_all(
-        ("vertex_project", "vertex_location", "vertex_credentials"),
-        "Vertex AI does not speak the Responses API natively",
-    ),
     **_all(("max_tokens", "max_completion_tokens"), "the Responses API calls it max_output_tokens"),
-    **_all(("drop_params", "additional_drop_params", "allowed_openai_params"), "parameters pass through as they are"),
     "id": "put it in model_info",
     "model_info": "it stands beside litellm_params, not inside",
     "model_name": "it stands beside litellm_params, not inside",
@@ -40,7 +34,6 @@ PARAMS: Mapping[str, str] = {
     "mock_response": "start a simulated deployment and give its address as api_base",
     "litellm_credential_name": "refer to environment variables with os.environ/NAME",
     "configurable_clientside_auth_params": "callers cannot replace a deployment's address or credentials",
-    "use_chat_completions_api": "only vendors' native Responses API is spoken",
     "timeout_by_service_tier": "use timeout",
     "stream_timeout_by_service_tier": "use stream_timeout",
     "tag_regex": "use tags",

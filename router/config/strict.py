@@ -74,6 +74,10 @@ class Fields:
         """Where a field was written, or else where it should be."""
         return self.places.get(name) or at(self.homes[-1], name)
 
+    def is_default(self, place: str) -> bool:
+        """Whether a place is in the least specific of the mappings they were read from, of several."""
+        return len(self.homes) > 1 and place.startswith(f"{self.homes[0]}.")
+
     def excused(self, names: Iterable[str], problems: Problems) -> bool:
         """Whether any of `names` was written, but with a problem: that it is missing need not be said."""
         return any(problems.known_at(at(home, name)) for name in names for home in self.homes)

@@ -7,8 +7,12 @@ import re
 from typing import Annotated
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr
 from pydantic.json_schema import WithJsonSchema
+
+from providers import jsonio
+from providers.types import Dialect
+from router.hints import did_you_mean
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -42,6 +46,35 @@ def secret(value: SecretStr) -> SecretStr:
     """`value`, if it can stand in a header. Raises `ValueError`."""
     _printable(value.get_secret_value())
     return value
+
+
+def google_json(value: object) -> SecretStr | dict[str, object]:
+    """Google's credentials, if they have the form of any; google-auth reads what they say. Raises `ValueError`."""
+    if isinstance(value, dict) and value:
+        return value
+    if not isinstance(value, str) or not value:
+        raise ValueError("must be JSON, as a text or a mapping, or the path of a file that holds it")
+    if not value.lstrip().startswith("{"):
+        _file(os.path.expanduser(value))
+    elif not _is_object(value):
+        raise ValueError("is not valid JSON")
+    return SecretStr(value)
+
+
+def _is_object(text: str) -> bool:
+    """Whether a text is a JSON object."""
+    try:
+        return isinstance(jsonio.loads(text), dict)
+    except ValueError:
+        return False
+
+
+def _dialect(value: object) -> object:
+    names = [str(each) for each in Dialect]
+    if isinstance(value, str) and value in names:
+        return Dialect(value)
+    near = did_you_mean(value, names) if isinstance(value, str) else ""
+    raise ValueError(f"must be one of {', '.join(names)}{near}")
 
 
 def _proxy(url: str) -> str:
@@ -99,6 +132,15 @@ Identifier = Annotated[
 Printable = Annotated[str, Field(min_length=1), AfterValidator(_printable)]
 """What may stand in a header."""
 Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(secret)]
+DialectName = Annotated[
+    Dialect, PlainValidator(_dialect), WithJsonSchema({"type": "string", "enum": [*map(str, Dialect)]})
+]
+GoogleJson = Annotated[
+    SecretStr | dict[str, object],
+    PlainValidator(google_json),
+    WithJsonSchema({"type": ["string", "object"], "minLength": 1}),
+]
+"""Google's credentials: JSON, or the path of a file that holds it."""
 Headers = dict[
     Annotated[str, AfterValidator(_token)], Annotated[str, AfterValidator(_printable), BeforeValidator(_text)]
 ]
