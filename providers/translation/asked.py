@@ -16,17 +16,37 @@ from providers.types import Call, Deployment, Json, JsonObject
 
 _UNSAID: Final = frozenset({"model", "stream"})
 """What the call and its deployment say elsewhere."""
-_SCALARS: Final = (str, bool, int, float)
+_SCALARS: Final = frozenset({str, bool, int, float, type(None)})
 
 
 def plain(value: object) -> Json:
     """`value` as plain JSON, SDK and pydantic objects included. Raises `TypeError`."""
-    if isinstance(value, _SCALARS):
-        return value
     try:
-        return cast("Json", msgspec.to_builtins(value, str_keys=True, enc_hook=jsonio.plain))
+        return _plain(value)
     except RecursionError:
         raise TypeError("it contains itself, or is nested too deeply") from None
+
+
+def _plain(value: object) -> Json:
+    # not by msgspec alone, which is faster but leaves tuples be; not by way of bytes, which copies whole files
+    kind = type(value)
+    if kind in _SCALARS:
+        return cast("Json", value)
+    if kind is dict:
+        items = cast("dict[object, object]", value).items()
+        return {
+            name if type(name) is str else _name(name): cast("Json", each) if type(each) in _SCALARS else _plain(each)
+            for name, each in items
+        }
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return _plain(msgspec.to_builtins(value, str_keys=True, enc_hook=jsonio.plain))
+
+
+def _name(key: object) -> str:
+    """A key that is no string, as JSON has it."""
+    (name,) = cast("dict[str, None]", msgspec.to_builtins({key: None}, str_keys=True, enc_hook=jsonio.plain))
+    return name
 
 
 def merged(call: Call, deployment: Deployment) -> dict[str, object]:
@@ -62,7 +82,7 @@ class Asked:
             for name, value in extras.items():
                 if name in table:
                     given[name] = value
-                else:
+                elif name not in deployment.additional_drop_params:
                     asked.extra[name] = plain(value)
         for name, value in given.items():
             if value is None or name in _UNSAID or name in deployment.additional_drop_params:

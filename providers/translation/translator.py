@@ -68,7 +68,7 @@ class Listener(Protocol):
 class Translator(ABC):
     """A provider whose deployments speak another dialect. Pure, but for the time it puts on a response."""
 
-    table: ClassVar[Table]
+    table: Table
     """What becomes of each parameter."""
     naming: ClassVar[Naming]
     """What the dialect takes for the name of a function."""
