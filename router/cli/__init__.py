@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from router.cli import demo, upstream
+from router.cli import demo, dialects, upstream
 
-_COMMANDS = (demo, upstream)
+_COMMANDS = (demo, upstream, dialects)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -277,6 +277,9 @@ def test_usage_adds_up() -> None:
         "output_tokens_details": {"reasoning_tokens": 4},
         "total_tokens": 15,
     }
+    details = usage_of(1, 1)
+    assert details["input_tokens_details"] == {"cached_tokens": 0, "cache_write_tokens": 0}
+    assert details["output_tokens_details"] == {"reasoning_tokens": 0}
 
 
 def test_ids_differ() -> None:
