@@ -110,9 +110,7 @@ def markdown(found: Sequence[Column]) -> str:
 
 
 def _cells(name: str, told: Iterable[Column]) -> Iterator[str]:
-    for column in told:
-        if column.table is not None:
-            yield _CELLS[column.table[name].outcome]
+    return (_CELLS[(column.table or {})[name].outcome] for column in told)
 
 
 def _notes(told: Sequence[Column]) -> Iterator[str]:
