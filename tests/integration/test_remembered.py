@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from forgetful import forgetful as forgetful  # noqa: PLC0414 - a fixture
+from forgetful import forgetful as forgetful
 from forgetful import plain
 from redis_servers import Server
-from routers import AFFINITY, closed, create, entry, group, misbehave, served, serving, tick
+from routers import AFFINITY, closed, create, misbehave, served, serving, tick
 from talking import SAID, WAYS, talk
 
-from checks.base import PreCallCheck
 from providers.simulated import SimulatedUpstream
 from router import (
     BadRequestError,
-    HomeLostError,
     InternalServerError,
     PreviousResponseNotFoundError,
     ResponseNotFoundError,
@@ -27,7 +25,7 @@ from router import (
 
 pytestmark = pytest.mark.usefixtures("forgetful")
 _prefixes = count()
-CHECKS = ([], AFFINITY)
+CHECKS: tuple[tuple[str, ...], ...] = ((), AFFINITY)
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +205,8 @@ async def test_tenants_do_not_exist_for_each_other(checks: Any, upstreams: dict[
     one = await router.aresponses("gpt", "hello", affinity_scope="ada")
     two = await router.aresponses("gpt", "more", previous_response_id=one.id, affinity_scope="ada")
     assert two.output_text.startswith(SAID.format(2, served(one)))
-    for scope in ({"affinity_scope": "eve"}, {}):
+    others: list[dict[str, Any]] = [{"affinity_scope": "eve"}, {}]
+    for scope in others:
         unknown = one.id[:-1] + ("0" if one.id[-1] != "0" else "1")
         for name in (one.id, unknown):
             with pytest.raises(PreviousResponseNotFoundError, match=f"Previous response with id '{name}' not found"):
@@ -224,7 +223,7 @@ async def test_what_is_not_to_be_stored_is_not(upstreams: dict[str, SimulatedUps
     stateless[1]["litellm_params"]["store"] = False
     router = Router(stateless)
     for model, more in (("gpt", {"store": False}), ("never", {})):
-        one = await router.aresponses(model, "hello", **more)
+        one = await create(router, False, model, "hello", **more)
         with pytest.raises(ResponseNotFoundError):
             await router.aget_responses(one.id)
         with pytest.raises(PreviousResponseNotFoundError):
