@@ -24,6 +24,8 @@ class Option:
     """Whether it may serve, and neither its breaker, its rate limit nor its parallel requests keep it out now."""
     reason: str
     """What leaves it out, or `ready`."""
+    dialect: str = "responses"
+    """What it speaks. One that does not speak `responses` keeps no conversation by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,9 @@ class Explanation:
     def __str__(self) -> str:
         lines = [f"{self.model_group}: {'home is ' + self.home if self.home else 'no home'}"]
         lines += [f"  tied by {tie}" for tie in self.ties]
-        lines += [
-            f"  {option.deployment_id}: {option.reason}{', preferred' if option.deployment_id in self.preferred else ''}"
-            for option in self.options
-        ]
+        for option in self.options:
+            preferred = ", preferred" if option.deployment_id in self.preferred else ""
+            lines.append(f"  {option.deployment_id}: {option.reason}{preferred}")
         return "\n".join(lines if self.error is None else [*lines, f"  refused: {self.error}"])
 
 
@@ -88,9 +89,9 @@ async def explain(place: Place, checks: Sequence[PreCallCheck], health: Mapping[
 
 def _option(deployment: Deployment, left_out: str | None, health: DeploymentHealth | None) -> Option:
     if left_out is not None:
-        return Option(deployment.id, False, False, left_out)
+        return Option(deployment.id, False, False, left_out, deployment.dialect.value)
     obstacle = _obstacle(deployment, health) if health is not None else "it has just been removed"
-    return Option(deployment.id, True, obstacle is None, obstacle or "ready")
+    return Option(deployment.id, True, obstacle is None, obstacle or "ready", deployment.dialect.value)
 
 
 def _obstacle(deployment: Deployment, health: DeploymentHealth) -> str | None:

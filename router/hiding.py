@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from providers.errors import APIError
-from providers.types import Deployment, Json
+from providers.types import AwsKeys, Deployment, Json
 
 HIDDEN = "***"
 _SHORTEST = 8
@@ -27,8 +27,12 @@ def _secrets(deployment: Deployment) -> Iterator[str]:
     if deployment.api_key is not None:
         yield from _long(deployment.api_key.get_secret_value())
     held = deployment.memo.get("token")
-    if isinstance(held, tuple):
-        yield from _long(str(held[0]))
+    token = held[0] if isinstance(held, tuple) else None
+    if isinstance(token, AwsKeys):
+        for key in (token.secret_key, token.session_token):
+            yield from _long(key.get_secret_value() if key is not None else "")
+    elif token is not None:
+        yield from _long(str(token))
 
 
 def _long(secret: str) -> Iterator[str]:

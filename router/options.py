@@ -35,6 +35,7 @@ class RouterOptions(TypedDict, total=False):
     on_all_down: Literal["try", "wait", "fail"]
     default_max_parallel_requests: int | None
     default_litellm_params: Mapping[str, Any] | None
+    drop_params: bool | None
     remote_files: Literal["public", "any", "refuse"]
     redis_url: str | None
     redis_host: str | None

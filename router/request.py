@@ -10,6 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from providers.errors import BadRequestError
 from providers.types import Call, HomePolicy, Verb
+from router.config.credentials import Credentials
+from router.config.entry import PLACE
 from router.config.targets import FallbackMap, OnHomeLost, RetryPolicy
 from router.config.targets import Target as TargetModel
 from router.plan import Policy, Target
@@ -29,7 +31,10 @@ _POLICY = (
     "disable_fallbacks",
 )
 _HOME = ("on_home_lost", "home_wait", "replay")
-ROUTING = frozenset((*_LIMITS, *_WIRE, *_POLICY, *_HOME, "affinity_scope"))
+_TRANSLATION = ("drop_params", "allowed_openai_params")
+_FIXED = PLACE | Credentials.model_fields.keys() | Credentials.synonyms.keys()
+"""What a deployment has and no call can replace. Sent on, it would show a secret to whoever serves the call."""
+ROUTING = frozenset((*_LIMITS, *_WIRE, *_POLICY, *_HOME, *_TRANSLATION, "affinity_scope", *_FIXED))
 """Arguments of every verb that are the Router's; all others go upstream."""
 
 _NO_LIMITS = Limits()
@@ -53,6 +58,9 @@ class Request:
             return
         self.body = {name: value for name, value in params.items() if name not in ROUTING}
         self._options = {name: params[name] for name in ROUTING & params.keys() if params[name] is not None}
+        for name in sorted(_FIXED & self._options.keys()):
+            said = "is a deployment's, which a call can't replace; put it into the model_list"
+            raise self._wrong(name, f"{said}, or call router.aresponses() without a Router")
         self.limits = Limits(**{name: self._seconds(name) for name in _LIMITS if name in self._options})
 
     def call(self, *, stream: bool, response_id: str | None = None, group: str = "", wildcard: str = "") -> Call:
@@ -78,6 +86,8 @@ class Request:
             extra_body=self._mapping("extra_body"),
             metadata=self._mapping("litellm_metadata"),
             scope=self.scope,
+            drop_params=self._switch("drop_params") if "drop_params" in self._options else None,
+            allowed_openai_params=frozenset(self._names("allowed_openai_params")),
         )
 
     def policy(self, policy: Policy, group: str) -> Policy:
@@ -148,6 +158,12 @@ class Request:
         if not isinstance(value, bool):
             raise self._wrong(name, f"must be True or False, not {value!r}")
         return value
+
+    def _names(self, name: str) -> list[str]:
+        value = self._options.get(name, [])
+        if not isinstance(value, (list, tuple, set, frozenset)) or not all(isinstance(each, str) for each in value):
+            raise self._wrong(name, "must be a list of parameters' names")
+        return [*value]
 
     def _mapping(self, name: str) -> dict[str, object]:
         value = self._options.get(name)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from providers.aws.credentials import AwsCredentials
+from providers.azure_entra import EntraCredential
+from providers.google.credentials import GoogleCredentials
 from providers.types import Deployment, Json, JsonObject
 
 HIDDEN = "***"
@@ -28,6 +31,14 @@ _SHOWN = (
     "max_input_tokens",
 )
 
+_SETS = ("tags", "holds", "additional_drop_params", "allowed_openai_params")
+_SOURCES: Mapping[type, str] = {
+    AwsCredentials: "aws_secret_access_key",
+    EntraCredential: "client_secret",
+    GoogleCredentials: "vertex_credentials",
+}
+"""The parameter that stands for a source of tokens."""
+
 
 def describe(deployment: Deployment) -> JsonObject:
     """`{model_name, litellm_params, model_info}` of a deployment, as new JSON.
@@ -37,16 +48,16 @@ def describe(deployment: Deployment) -> JsonObject:
     """
     params: JsonObject = {"model": f"{deployment.provider}/{deployment.model}"}
     params |= {name: value for name in _SHOWN if (value := getattr(deployment, name)) is not None}
+    params["dialect"] = deployment.dialect.value
     if deployment.order:
         params["order"] = deployment.order
-    if deployment.tags:
-        params["tags"] = [*sorted(deployment.tags)]
-    if deployment.holds:
-        params["holds"] = [*sorted(deployment.holds)]
+    if deployment.drop_params:
+        params["drop_params"] = True
+    params |= {name: [*sorted(names)] for name in _SETS if (names := getattr(deployment, name))}
     if deployment.api_key is not None:
         params["api_key"] = HIDDEN
     if deployment.token_source is not None:
-        params["azure_ad_token_provider"] = HIDDEN
+        params[_SOURCES.get(type(deployment.token_source), "azure_ad_token_provider")] = HIDDEN
     for name, values in (("extra_headers", deployment.headers), ("extra_query", deployment.query)):
         if values:
             params[name] = dict.fromkeys(values, HIDDEN)

@@ -146,6 +146,13 @@ class Params(Traits, Credentials, Body):
     """URL of an HTTP proxy."""
 
 
+PLACE = frozenset(
+    {"api_base", "base_url", "api_version", "custom_llm_provider", "dialect", "use_chat_completions_api"}
+    | {"aws_region_name", "aws_bedrock_runtime_endpoint"}
+    | {"vertex_location", "vertex_project", "vertex_ai_location", "vertex_ai_project"}
+)
+"""Parameters that say where a deployment is and what it speaks, and nothing else anywhere."""
+
 _ACTIVE = ((Params.model_fields.keys() - Body.model_fields.keys()) | Params.synonyms.keys()) - {"headers"}
 """Names that mean something to the Router, wherever they are written."""
 

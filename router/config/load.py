@@ -25,7 +25,7 @@ def _read_settings(raw: object, place: str, problems: Problems, environ: Environ
     settings = check(RouterSettings, fields, problems) or RouterSettings()
     _check_redis(settings, fields, place, problems)
     _check_affinity(settings, fields, place, problems)
-    return _with_default_fallbacks(settings, place, problems)
+    return _with_drop_params(_with_default_fallbacks(settings, place, problems), place, problems)
 
 
 def _check_redis(settings: RouterSettings, fields: Fields, place: str, problems: Problems) -> None:
@@ -60,6 +60,17 @@ def _with_default_fallbacks(settings: RouterSettings, place: str, problems: Prob
         problems.add(at(at(place, "fallbacks"), EVERY_GROUP), "is another way to write default_fallbacks; give one")
     others = {name: listed for name, listed in settings.fallbacks.items() if name != EVERY_GROUP}
     return settings.model_copy(update={"fallbacks": others, "default_fallbacks": targets})
+
+
+def _with_drop_params(settings: RouterSettings, place: str, problems: Problems) -> RouterSettings:
+    """The parameter that LiteLLM's users know as a setting."""
+    given, defaults = settings.drop_params, settings.default_litellm_params
+    if given is None:
+        return settings
+    if defaults.get("drop_params", given) != given:
+        said = f"contradicts {at(place, 'default_litellm_params')}.drop_params; give one of them"
+        problems.add(at(place, "drop_params"), said)
+    return settings.model_copy(update={"default_litellm_params": {**defaults, "drop_params": given}})
 
 
 def _draft_all(model_list: object, defaults: Fields, builder: Builder, problems: Problems) -> list[Draft | None]:

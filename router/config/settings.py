@@ -101,6 +101,8 @@ class RouterSettings(Strict):
     """`max_parallel_requests` of deployments that give none."""
     default_litellm_params: dict[str, object] = Field(default_factory=dict, repr=False)
     """Parameters of deployments that don't give their own."""
+    drop_params: bool | None = None
+    """LiteLLM's way to write `drop_params` of `default_litellm_params`."""
 
     remote_files: Literal["public", "any", "refuse"] = "public"
     """From where files that a call names are downloaded, for deployments that take no addresses: from public

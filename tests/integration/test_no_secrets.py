@@ -15,7 +15,7 @@ from routers import AFFINITY, closed, create, entry, group, misbehave, serving, 
 from wire import Link, closed_port, serve
 
 from providers.simulated import FAULTS, Fault, SimulatedUpstream
-from providers.types import Call, Connection, Deployment
+from providers.types import AwsKeys, Call, Connection, Deployment
 from router import APIError, ConfigurationError, InternalServerError, Router
 from router.hiding import hide
 
@@ -191,3 +191,16 @@ async def test_ids_and_shares_of_memory_hold_no_key() -> None:
         assert "***" in json.dumps(router.get_model_list())
         await closed(router, upstreams)
     assert group([]) == []
+
+
+@pytest.mark.parametrize("session", [None, "temporary-session-token"])
+def test_amazon_s_keys_are_hidden_though_it_repeats_what_was_signed(session: str | None) -> None:
+    from pydantic import SecretStr
+
+    deployment = Deployment("d", "g", "bedrock", "m", token_source=lambda: "unused")
+    keys = AwsKeys("AKIDEXAMPLE", SecretStr("wJalrXUtnFEMI"), SecretStr(session) if session else None)
+    deployment.memo["token"] = (keys, 60.0)
+    error = InternalServerError(f"x-amz-security-token:{session} wJalrXUtnFEMI", body={"string": session})
+    hide(error, deployment)
+    assert error.message == ("x-amz-security-token:*** ***" if session else "x-amz-security-token:None ***")
+    assert error.body == {"string": "***" if session else None}

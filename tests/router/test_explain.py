@@ -80,7 +80,7 @@ async def test_what_keeps_a_deployment_out_now() -> None:
 async def test_a_router_without_the_check_has_counted_nothing() -> None:
     async with Router([entry("http://127.0.0.1:9", id="d")]) as router:
         assert router.affinity_stats().hit == 0
-        assert (await router.aexplain("gpt", input="x")).options == (Option("d", True, True, "ready"),)
+        assert (await router.aexplain("gpt", input="x")).options == (Option("d", True, True, "ready", "responses"),)
 
 
 async def test_a_deployment_that_goes_while_the_checks_look() -> None:

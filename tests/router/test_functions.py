@@ -109,6 +109,10 @@ async def test_what_is_wrong_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         await router.aresponses("opnai/o1-pro", "hi", api_key="k")
     with pytest.raises(ConfigurationError, match="api_base: must be a text, not dict"):
         await router.aresponses("openai/o1-pro", "hi", api_base={"url": "x"})
+    with pytest.raises(ConfigurationError, match="vertex_credentials: object is not JSON"):
+        await router.aresponses("openai/o1-pro", "hi", vertex_credentials={"type": object()})
+    with pytest.raises(ConfigurationError, match="vertex_credentials: means nothing to openai"):
+        await router.aresponses("openai/o1-pro", "hi", api_key="k", vertex_credentials={"type": "service_account"})
     assert not functions._routers
 
 

@@ -119,3 +119,44 @@ def test_a_call_changes_the_policy_for_itself() -> None:
         assert [each.group for each in changed.fallbacks["gpt"]] == ["b"]
         assert [each.group for each in changed.content_policy_fallbacks["gpt"]] == ["b"]
         assert (changed.default_fallbacks, changed.retry_policy) == ((), {"TimeoutErrorRetries": 1})
+
+
+def test_a_call_says_what_becomes_of_parameters_a_vendor_has_no_word_for() -> None:
+    call = request(drop_params=True, allowed_openai_params=["logit_bias"], temperature=1).call(stream=False)
+    assert (call.drop_params, call.allowed_openai_params) == (True, frozenset({"logit_bias"}))
+    assert call.body == {"input": "hi", "temperature": 1}
+    for plain in (request(), request(timeout=3), request(drop_params=None, allowed_openai_params=None)):
+        assert plain.call(stream=False).drop_params is None
+        assert not plain.call(stream=False).allowed_openai_params
+    assert request(drop_params=False).call(stream=False).drop_params is False
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"drop_params": "yes"}, "drop_params: must be True or False, not 'yes'"),
+        ({"allowed_openai_params": "logit_bias"}, "allowed_openai_params: must be a list of parameters' names"),
+        ({"allowed_openai_params": [1]}, "allowed_openai_params: must be a list of parameters' names"),
+    ],
+)
+def test_what_is_wrong_of_a_translation_is_named(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadRequestError, match=f"^{said}$") as caught:
+        request(**given).call(stream=False)
+    assert caught.value.param == next(iter(given))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("api_key", "api_base", "aws_secret_access_key", "aws_region_name", "vertex_credentials"),
+        *("vertex_ai_project", "client_secret", "azure_ad_token", "custom_llm_provider", "dialect"),
+    ],
+)
+@pytest.mark.parametrize("verb", [Verb.CREATE, Verb.GET])
+def test_a_call_cannot_replace_what_a_deployment_has(name: str, verb: Verb) -> None:
+    """Sent upstream, as all that is not the Router's is, it would tell a secret."""
+    with pytest.raises(BadRequestError, match=f"^{name}: is a deployment's, .* into the model_list") as caught:
+        Request(verb, "gpt", {name: "sesame"})
+    assert caught.value.param == name
+    assert "sesame" not in str(caught.value)
+    assert Request(verb, "gpt", {name: None}).call(stream=False).body == {}

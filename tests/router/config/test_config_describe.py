@@ -39,6 +39,7 @@ def test_what_is_shown() -> None:
         "model_name": "g",
         "litellm_params": {
             "model": "azure/gpt-4o",
+            "dialect": "responses",
             "api_base": "https://h",
             "api_version": "preview",
             "rpm": 7,
@@ -66,7 +67,7 @@ def test_a_token_is_marked() -> None:
 def test_little_is_shown_of_little() -> None:
     raw = {"model_name": "g", "params": {"model": "gpt-4o", "api_base": "http://h"}}
     found = describe(build_deployments([raw], environ={})[0])
-    assert found["litellm_params"] == {"model": "openai/gpt-4o", "api_base": "http://h"}
+    assert found["litellm_params"] == {"model": "openai/gpt-4o", "dialect": "responses", "api_base": "http://h"}
 
 
 def test_what_is_shown_can_be_changed_without_harm() -> None:

@@ -365,3 +365,20 @@ def test_settings_held_against_other_deployments() -> None:
     validate(settings, deployments)
     with pytest.raises(ConfigurationError, match=r"^default_fallbacks\[0\]: no model group 'claude'$"):
         validate(settings, deployments[:1])
+
+
+@pytest.mark.parametrize("given", [{"drop_params": True}, {"default_litellm_params": {"drop_params": True}}])
+def test_drop_params_is_a_default_of_deployments(given: dict[str, Any]) -> None:
+    own = {"model_name": "gpt", "params": {"model": "gpt-4o", "api_key": "k", "drop_params": False}}
+    deployments, settings = load([*ENTRIES, own], given, environ={})
+    assert [each.drop_params for each in deployments] == [True, True, True, False]
+    assert settings.default_litellm_params == {"drop_params": True}, "entries that are added later have it too"
+    assert not load(ENTRIES, {}, environ={})[0][0].drop_params
+
+
+def test_drop_params_said_twice() -> None:
+    assert accepted(drop_params=True, default_litellm_params={"drop_params": True}).drop_params
+    assert problems(drop_params=True, default_litellm_params={"drop_params": False}) == [
+        "drop_params: contradicts default_litellm_params.drop_params; give one of them"
+    ]
+    assert problems(drop_params=5) == ["drop_params: must be true or false"]
