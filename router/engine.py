@@ -104,9 +104,17 @@ class Engine:
                 return await self._attempt(run, lease, sent)
             except APIError as error:
                 await self._report(run, lease, error, sent)
-                deployment, home = lease.deployment, run.home is not None
-                slow = deployment.provider.startswith("azure")
-                await self._move(run, Failure(error, deployment.id, home, deployment.num_retries, lease.probe, slow))
+                deployment = lease.deployment
+                failure = Failure(
+                    error,
+                    deployment.id,
+                    at_home=run.home is not None,
+                    home_wait=run.home_wait,
+                    num_retries=deployment.num_retries,
+                    probe=lease.probe,
+                    slow_to_read=deployment.provider.startswith("azure"),
+                )
+                await self._move(run, failure)
 
     async def has(self, deployment: Deployment, response_id: str) -> bool | None:
         """Whether a deployment has a response, by one read-only request; None if it can't be said now. Never raises."""

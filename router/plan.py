@@ -143,6 +143,8 @@ class Failure:
     """Whether it was the breaker's probe: the pool chose a risk, so the retry is free."""
     slow_to_read: bool = False
     """Whether the vendor is known to answer reads late after writes."""
+    home_wait: float = 0.0
+    """Seconds for which home may be waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +207,15 @@ class Plan:
         return replace(plan, retries=plan.retries + 1, charged=True)
 
     def _allowed(self, failure: Failure) -> int:
-        """Retries after `failure`; at home a few more, as there is nowhere else to turn to."""
-        allowed = self.policy.retries(failure.error, failure.num_retries)
-        return allowed + _MORE_AT_HOME if failure.at_home and allowed else allowed
+        """Retries after `failure`; at home a few more, as there is nowhere else to turn to.
+
+        Without any, home is still waited for, which is in vain unless it is asked again. Not after a timeout: that was
+        a wait, and what was asked for may be done.
+        """
+        error = failure.error
+        allowed = self.policy.retries(error, failure.num_retries)
+        waits = failure.home_wait > 0 and not isinstance(error, APITimeoutError)
+        return allowed + _MORE_AT_HOME if failure.at_home and (allowed or waits) else allowed
 
     def patience(
         self, kind: str, wait: float | None, error: APIError, *, jitter: float, left: float, at_home: bool = False

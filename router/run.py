@@ -98,14 +98,19 @@ class Run:
         """Seconds the call may still wait for a deployment, of which there is a shortage of this `kind`."""
         longest = LONGEST_WAIT
         if self.home is not None and kind != "capacity":
-            longest = self.home.policy.wait if self.home.policy.on_lost == "wait" else 0.0
+            longest = self.home_wait
         return min(self.left(now), longest - self.waited)
+
+    @property
+    def home_wait(self) -> float:
+        """Seconds to wait for home in all, if it can't serve."""
+        policy = None if self.home is None else self.home.policy
+        return policy.wait if policy is not None and policy.on_lost == "wait" else 0.0
 
     @property
     def insists(self) -> bool:
         """Whether home is asked though its breaker is open: it was waited for as long as it may be."""
-        policy = self.home.policy if self.home is not None else None
-        return policy is not None and policy.on_lost == "wait" and 0 < policy.wait <= self.waited
+        return 0 < self.home_wait <= self.waited
 
     def may_insist(self, now: float, kind: str, error: APIError) -> bool:
         """Whether home is worth asking once more when the time to wait for it is over.
@@ -115,8 +120,7 @@ class Run:
         """
         return (
             kind == "breaker"
-            and self.home is not None
-            and self.home.policy.on_lost == "wait"
+            and self.home_wait > 0
             and self.plan.policy.wait_when_down
             and 0 < self.patience(now) < self.left(now)
             and not isinstance(error, CERTAIN)

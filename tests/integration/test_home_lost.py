@@ -140,6 +140,42 @@ async def test_wait_is_served_at_home_once_it_is_back(
     await closed(router, upstreams.values())
 
 
+@pytest.mark.parametrize("fault", ["reset", "500", "503", "429"])
+async def test_wait_needs_no_retries(fault: str, upstreams: dict[str, SimulatedUpstream]) -> None:
+    router = Router(
+        group(upstreams.values()),
+        optional_pre_call_checks=AFFINITY,
+        disable_cooldowns=True,
+        num_retries=0,
+        sleep=tick,
+    )
+    turn = await router.aresponses("gpt", "hello")
+    owner = upstreams[served(turn)]
+    misbehave(owner, retry_after=0.01)
+    owner.script(fault)
+    with pytest.raises(RateLimitError if fault == "429" else HomeLostError) as raised:
+        await router.aresponses("gpt", "more", previous_response_id=turn.id, on_home_lost="fail")
+    assert len(raised.value.attempts) == 1
+    owner.script(fault)
+    back = await router.aresponses("gpt", "more", previous_response_id=turn.id, num_retries=0)
+    assert [attempt.error is None for attempt in back.routing.attempts] == [False, True]
+    assert sum(upstream.calls > 0 for upstream in upstreams.values()) == 1
+    await closed(router, upstreams.values())
+
+
+async def test_a_home_that_was_too_slow_is_not_asked_again_without_retries(
+    upstreams: dict[str, SimulatedUpstream],
+) -> None:
+    router = Router(group(upstreams.values()), optional_pre_call_checks=AFFINITY, num_retries=0)
+    turn = await router.aresponses("gpt", "hello")
+    owner = upstreams[served(turn)]
+    misbehave(owner, "hang")
+    with pytest.raises(HomeLostError) as raised:
+        await router.aresponses("gpt", "more", previous_response_id=turn.id, timeout=0.05)
+    assert len(raised.value.attempts) == 1
+    await closed(router, upstreams.values())
+
+
 async def test_wait_lasts_until_the_breaker_lets_a_call_through(upstreams: dict[str, SimulatedUpstream]) -> None:
     router = Router(
         group(upstreams.values(), cooldown_time=0.02), optional_pre_call_checks=AFFINITY, home_wait=30, sleep=tick

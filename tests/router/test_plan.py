@@ -7,6 +7,7 @@ import pytest
 from providers.errors import (
     APIConnectionError,
     APIError,
+    APITimeoutError,
     AuthenticationError,
     BadRequestError,
     ContentPolicyViolationError,
@@ -153,6 +154,18 @@ def test_a_home_gets_a_few_more_retries_if_any() -> None:
     with pytest.raises(InternalServerError):
         after(plan(Policy(num_retries=0)), DOWN, at_home=True)
     assert after(plan(Policy(num_retries=1)), DOWN).allowed == 1
+
+
+def test_to_wait_for_home_is_not_to_retry() -> None:
+    for policy in (Policy(num_retries=0), Policy(num_retries=0, insistent=True)):
+        for error in (DOWN, RateLimitError("busy"), APIConnectionError("gone")):
+            assert after(plan(policy), error, at_home=True, home_wait=5).allowed == 3
+            with pytest.raises(type(error)):
+                after(plan(policy), error)
+        with pytest.raises(APITimeoutError):
+            after(plan(policy), APITimeoutError("late"), at_home=True, home_wait=5)
+    slow = after(plan(Policy(num_retries=1)), APITimeoutError("late"), at_home=True, home_wait=5)
+    assert slow.allowed == 4
 
 
 def test_a_lost_home_ends_the_call_before_anything_was_sent_and_after() -> None:
