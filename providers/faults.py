@@ -132,9 +132,12 @@ def error_in_response(response: JsonObject) -> APIError | None:
     return _error(cls, detail, response, status=status)
 
 
+_REQUEST_IDS = ("x-request-id", "apim-request-id", "request-id", "x-amzn-requestid")
+
+
 def request_id(headers: Mapping[str, str]) -> str | None:
     """The id under which the vendor can find the request."""
-    return headers.get("x-request-id") or headers.get("apim-request-id") or headers.get("request-id")
+    return next((headers[name] for name in _REQUEST_IDS if headers.get(name)), None)
 
 
 def malformed(what: str, content: bytes = b"") -> MalformedReplyError:

@@ -99,6 +99,12 @@ def region_of(deployment: Deployment, model: str) -> str:
     return host[1] if host else DEFAULT_REGION
 
 
+def signing_region(url: str, deployment: Deployment) -> str:
+    """The region whose endpoint `url` is; where the address does not tell, the deployment's."""
+    host = _IN_HOST.search(urlsplit(url).hostname or "")
+    return host[1] if host else region_of(deployment, deployment.model)
+
+
 def endpoint(region: str) -> str:
     """The address of Bedrock's runtime in a region."""
     suffix = next((suffix for prefix, suffix in _SUFFIXES if region.startswith(prefix)), "amazonaws.com")
