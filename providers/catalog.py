@@ -11,6 +11,7 @@ from providers import models
 from providers.azure import Azure
 from providers.azure_ai import AzureAI
 from providers.base import Provider
+from providers.chat_completions.translator import AzureAIChat, AzureChat, ChatCompletions
 from providers.models import Rule, always
 from providers.openai import HostedVLLM, OpenAI
 from providers.types import Deployment, Dialect
@@ -63,29 +64,51 @@ class Vendor:
         return self.default_base is None and not self.login.finds_credentials
 
 
+def _keys(name: str, *more: str) -> tuple[str, ...]:
+    return (f"{name.upper()}_API_KEY", *more)
+
+
+def _bases(name: str, *more: str) -> tuple[str, ...]:
+    return (f"{name.upper()}_API_BASE", *more)
+
+
 def _native(name: str, base: str, keys: tuple[str, ...] = (), bases: tuple[str, ...] = ()) -> Vendor:
-    """A vendor that speaks the Responses API."""
-    env = name.upper()
+    """A vendor that speaks the Responses API, and chat completions if it is asked to."""
     return Vendor(
         name,
-        {Dialect.RESPONSES: OpenAI(name, base)},
+        {Dialect.RESPONSES: OpenAI(name, base), Dialect.CHAT_COMPLETIONS: ChatCompletions(name, base)},
         always(Dialect.RESPONSES),
-        keys or (f"{env}_API_KEY",),
-        base_env=bases or (f"{env}_API_BASE",),
+        keys or _keys(name),
+        base_env=bases or _bases(name),
         default_base=base,
     )
 
 
+def _chat(
+    name: str,
+    base: str | None,
+    keys: tuple[str, ...] = (),
+    *,
+    key_required: bool = True,
+    native: type[OpenAI] = OpenAI,
+) -> Vendor:
+    """A vendor that speaks chat completions, and the Responses API if it is asked to."""
+    return Vendor(
+        name,
+        {Dialect.CHAT_COMPLETIONS: ChatCompletions(name, base), Dialect.RESPONSES: native(name, base)},
+        always(Dialect.CHAT_COMPLETIONS),
+        keys or _keys(name),
+        base_env=_bases(name),
+        default_base=base,
+        key_required=key_required,
+    )
+
+
 _ALL = (
-    _native(
-        "openai",
-        "https://api.openai.com/v1",
-        ("OPENAI_API_KEY",),
-        ("OPENAI_BASE_URL", "OPENAI_API_BASE"),
-    ),
+    _native("openai", "https://api.openai.com/v1", bases=("OPENAI_BASE_URL", "OPENAI_API_BASE")),
     Vendor(
         "azure",
-        {Dialect.RESPONSES: Azure("azure")},
+        {Dialect.RESPONSES: Azure("azure"), Dialect.CHAT_COMPLETIONS: AzureChat("azure")},
         always(Dialect.RESPONSES, "o_series/", "gpt5_series/"),
         ("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
         ("AZURE_AD_TOKEN", "AZURE_OPENAI_AD_TOKEN"),
@@ -95,7 +118,7 @@ _ALL = (
     ),
     Vendor(
         "azure_ai",
-        {Dialect.RESPONSES: AzureAI("azure_ai")},
+        {Dialect.RESPONSES: AzureAI("azure_ai"), Dialect.CHAT_COMPLETIONS: AzureAIChat("azure_ai")},
         models.azure_ai,
         ("AZURE_AI_API_KEY",),
         base_env=("AZURE_AI_API_BASE",),
@@ -103,31 +126,49 @@ _ALL = (
     ),
     Vendor(
         "hosted_vllm",
-        {Dialect.RESPONSES: HostedVLLM("hosted_vllm")},
+        {Dialect.RESPONSES: HostedVLLM("hosted_vllm"), Dialect.CHAT_COMPLETIONS: ChatCompletions("hosted_vllm")},
         always(Dialect.RESPONSES),
-        ("HOSTED_VLLM_API_KEY",),
-        base_env=("HOSTED_VLLM_API_BASE",),
+        _keys("hosted_vllm"),
+        base_env=_bases("hosted_vllm"),
         key_required=False,
     ),
     Vendor(
         "litellm_proxy",
-        {Dialect.RESPONSES: OpenAI("litellm_proxy")},
+        {Dialect.RESPONSES: OpenAI("litellm_proxy"), Dialect.CHAT_COMPLETIONS: ChatCompletions("litellm_proxy")},
         always(Dialect.RESPONSES),
-        ("LITELLM_PROXY_API_KEY",),
-        base_env=("LITELLM_PROXY_API_BASE",),
+        _keys("litellm_proxy"),
+        base_env=_bases("litellm_proxy"),
     ),
     _native("openrouter", "https://openrouter.ai/api/v1"),
     _native("xai", "https://api.x.ai/v1"),
     _native(
         "fireworks_ai",
         "https://api.fireworks.ai/inference/v1",
-        ("FIREWORKS_AI_API_KEY", "FIREWORKS_API_KEY"),
-        ("FIREWORKS_AI_API_BASE", "FIREWORKS_API_BASE"),
+        _keys("fireworks_ai", "FIREWORKS_API_KEY"),
+        _bases("fireworks_ai", "FIREWORKS_API_BASE"),
     ),
+    _chat("groq", "https://api.groq.com/openai/v1"),
+    _chat("mistral", "https://api.mistral.ai/v1"),
+    _chat("deepseek", "https://api.deepseek.com/beta"),
+    _chat(
+        "together_ai", "https://api.together.ai/v1", ("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY")
+    ),
+    _chat("cerebras", "https://api.cerebras.ai/v1"),
+    _chat("perplexity", "https://api.perplexity.ai", ("PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"), native=HostedVLLM),
+    _chat("nvidia_nim", "https://integrate.api.nvidia.com/v1"),
+    _chat("ollama", "http://localhost:11434", key_required=False, native=HostedVLLM),
+    _chat("openai_compatible", None, key_required=False),
 )
 
 VENDORS: Mapping[str, Vendor] = {vendor.name: vendor for vendor in _ALL}
 """By the prefix of `litellm_params.model`."""
+
+ALIASES: Mapping[str, str] = {
+    "custom_openai": "openai_compatible",
+    "ollama_chat": "ollama",
+    "openai_like": "openai_compatible",
+}
+"""LiteLLM's other prefixes → the vendor."""
 
 
 def provider_of(deployment: Deployment) -> Provider:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from providers.aws.address import find_region
-from providers.catalog import VENDORS, Login, Vendor
+from providers.catalog import ALIASES, VENDORS, Login, Vendor
 from providers.errors import ConfigurationError
 from providers.models import AWS_REGION, GOOGLE_LOCATION, Meaning, resolve
 from providers.types import Dialect, TokenSource
@@ -22,7 +22,7 @@ from router.config.strict import Fields
 from router.config.values import address
 from router.hints import did_you_mean
 
-_HINT = "for an OpenAI-compatible server write 'openai/<model>' with api_base, or 'hosted_vllm/<model>'"
+_HINT = "for an OpenAI-compatible server write 'openai_compatible/<model>', or 'openai/<model>' if it has /responses"
 
 _LOCATION_ENV = ("VERTEXAI_LOCATION", "VERTEX_LOCATION")
 _PROJECT_ENV = ("VERTEXAI_PROJECT", "GOOGLE_CLOUD_PROJECT")
@@ -65,7 +65,7 @@ class Lookup:
         model = self.params.model
         prefix, slash, rest = model.partition("/")
         name = given or (prefix if slash else "openai")
-        vendor = VENDORS.get(name)
+        vendor = VENDORS.get(ALIASES.get(name, name))
         if vendor is None:
             said = f"unknown provider {name[:80]!r}{did_you_mean(name, VENDORS)}"
             spot = self.fields.place("custom_llm_provider" if given else "model")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from providers.catalog import VENDORS
 from providers.errors import ConfigurationError
 from providers.types import Deployment
 from router.config import build_deployment, build_deployments, load
@@ -253,8 +254,8 @@ def test_a_query_may_name_the_version() -> None:
 
 
 LISTED = (
-    "supported: openai, azure, azure_ai, hosted_vllm, litellm_proxy, openrouter, xai, fireworks_ai; for an "
-    "OpenAI-compatible server write 'openai/<model>' with api_base, or 'hosted_vllm/<model>'"
+    f"supported: {', '.join(VENDORS)}; for an OpenAI-compatible server write 'openai_compatible/<model>', or "
+    "'openai/<model>' if it has /responses"
 )
 P = "model_list[0].litellm_params"
 PRINTABLE = "must be printable, without line breaks, and without blanks around it"
