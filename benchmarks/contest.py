@@ -31,9 +31,9 @@ _HERE = Path(__file__).parent
 class Worker:
     """A contender's process, pinned to the last core, where the system can: the server has the others."""
 
-    def __init__(self, name: str, python: Path, urls: Sequence[str]) -> None:
+    def __init__(self, name: str, python: Path, urls: Sequence[str], script: str = "worker.py") -> None:
         self.name = name
-        command: list[str | Path] = [python, _HERE / "worker.py", name, *urls]
+        command: list[str | Path] = [python, _HERE / script, name, *urls]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         pin(self._process.pid, last=True)
         hello = self._answer()
@@ -104,7 +104,9 @@ def arguments(text: str | None, *, rounds: int, most: int, unit: str) -> argpars
 
 
 @contextmanager
-def workers(names: Iterable[str], urls: Sequence[str], args: argparse.Namespace) -> Iterator[list[Worker]]:
+def workers(
+    names: Iterable[str], urls: Sequence[str], args: argparse.Namespace, script: str = "worker.py"
+) -> Iterator[list[Worker]]:
     """A running worker for each contender that can be had; a line on how to get each of the others."""
     given = dict(item.partition("=")[::2] for item in args.python)
     with ExitStack() as stack:
@@ -113,7 +115,7 @@ def workers(names: Iterable[str], urls: Sequence[str], args: argparse.Namespace)
             python = interpreter(name, given.get(name), install=args.with_peers)
             if python is None:
                 continue
-            worker = Worker(name, python, urls)
+            worker = Worker(name, python, urls, script)
             stack.callback(worker.close)
             if worker.error is None:
                 running.append(worker)
