@@ -112,7 +112,7 @@ def referred(call: Call) -> frozenset[str]:
 
 
 def _refers(item: object) -> bool:
-    kind = read(item, "type")
+    kind = item.get("type") if type(item) is dict else read(item, "type")
     return kind == "item_reference" or (kind is None and read(item, "role") is None)
 
 

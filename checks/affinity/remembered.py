@@ -108,7 +108,8 @@ class Remembered(PreCallCheck):
 
     async def _find(self, response_id: str, scope: str | None) -> Turn | None:
         """The turn that made a response, if it was made where no state is kept, for this tenant."""
-        turn = await self._store.get(self._known_by(response_id, scope), fresh=True)
+        name = self._known_by(response_id, scope)
+        turn = await self._store.get(name, fresh=True) if is_minted(name) else None
         ours = turn is not None and turn.response is not None and turn.tenant == tenant_of(scope)
         return turn if ours else None
 

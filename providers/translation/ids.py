@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 _RESPONSE: Final = re.compile(r"resp_[0-9a-z]{32}")
-_ITEM: Final = re.compile(r"[a-z]+_([0-9a-z]{32})[0-9a-f]{4,}")
+_ITEM: Final = re.compile(r"[a-z]+_([0-9a-z]{32})[0-9a-f]{4}")
 
 
 def is_minted(response_id: str) -> bool:

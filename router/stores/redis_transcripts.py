@@ -56,7 +56,8 @@ class RedisTranscripts:
         kept = self._memory.lookup(response_id)
         known = None
         if kept is not None:
-            self._renew(response_id, kept)
+            if not fresh:  # else reading Redis renews it, if it is there
+                self._renew(response_id, kept)
             known = await unpacked(kept.data)
             if known is not None and known.finished and not fresh:  # else another Router may have seen its end
                 self.stats.hits += 1

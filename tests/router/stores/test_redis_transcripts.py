@@ -103,6 +103,18 @@ async def test_a_deletion_is_shared(pair: Pair) -> None:
     assert await pair.other.get("resp_1") is None
 
 
+async def test_who_has_used_a_turn_learns_of_its_deletion_when_asked_to_look(pair: Pair) -> None:
+    await pair.one.put(turn(), ttl=60)
+    assert await pair.other.get("resp_1") == turn()
+    assert await pair.other.get("resp_1", fresh=True) == turn()
+    await pair.one.delete("resp_1")
+    assert await pair.other.get("resp_1") == turn(), "memory answers alone"
+    pair.clock.advance(59)
+    assert await pair.other.get("resp_1", fresh=True) is None
+    assert await pair.other.get("resp_1") is None
+    assert pair.other.waiting == 0, "what was deleted isn't put back"
+
+
 async def test_redis_forgets_after_the_time_to_live_unless_it_is_read(pair: Pair) -> None:
     await pair.one.put(turn(), ttl=60)
     assert 50 < await pair.lifetime("resp_1") <= 60
@@ -215,6 +227,20 @@ def at_once(work: Coroutine[object, object, T]) -> T:
 async def well_again(store: RedisTranscripts) -> None:
     await eventually(lambda: store._link.stats.recoveries and not store.waiting, "recovery")
     await eventually(lambda: not store._link._background._tasks, "what was sent later")
+
+
+async def test_what_redis_has_not_been_told_is_not_taken_for_deleted(
+    frail: Server, open_transcripts: OpenTranscripts
+) -> None:
+    store = open_transcripts(settings_for(frail))
+    await store.put(turn("old"), ttl=60)
+    frail.kill()
+    await store.put(turn("new"), ttl=60)
+    for name in ("old", "new"):
+        assert await store.get(name, fresh=True) == turn(name)
+    frail.start()
+    await well_again(store)
+    assert await store.get("new", fresh=True) == turn("new")
 
 
 async def test_memory_answers_alone_and_redis_is_told_later(frail: Server, open_transcripts: OpenTranscripts) -> None:

@@ -208,3 +208,11 @@ def test_threads_share_a_store() -> None:
     for key in range(80):
         store.forget(str(key))
     assert store.size == 0
+
+
+async def test_a_long_turn_is_packed_and_unpacked_beside_the_loop() -> None:
+    store = MemoryTranscripts(max_turn_bytes=4 * 1024 * 1024)
+    noise = "".join(random.Random(0).choices("0123456789abcdef", k=1_000_000))
+    long = Turn("resp_1", None, ({"role": "user", "content": noise},), ())
+    await store.put(long, ttl=60)
+    assert await store.get("resp_1", fresh=True) == long
