@@ -8,10 +8,16 @@ from enum import StrEnum
 from typing import cast
 
 from providers import models
+from providers.aws.responses import BedrockResponses
 from providers.azure import Azure
 from providers.azure_ai import AzureAI
 from providers.base import Provider
-from providers.chat_completions.translator import AzureAIChat, AzureChat, ChatCompletions
+from providers.chat_completions.translator import AzureAIChat, AzureChat, ChatCompletions, VertexChat
+from providers.converse.provider import Converse
+from providers.generate_content.translator import GenerateContent, VertexGenerateContent
+from providers.google.address import GEMINI_BASE
+from providers.messages.address import ANTHROPIC_BASE
+from providers.messages.provider import FoundryMessages, Messages, VertexMessages
 from providers.models import Rule, always
 from providers.openai import HostedVLLM, OpenAI
 from providers.types import Deployment, Dialect
@@ -118,7 +124,11 @@ _ALL = (
     ),
     Vendor(
         "azure_ai",
-        {Dialect.RESPONSES: AzureAI("azure_ai"), Dialect.CHAT_COMPLETIONS: AzureAIChat("azure_ai")},
+        {
+            Dialect.RESPONSES: AzureAI("azure_ai"),
+            Dialect.CHAT_COMPLETIONS: AzureAIChat("azure_ai"),
+            Dialect.MESSAGES: FoundryMessages("azure_ai"),
+        },
         models.azure_ai,
         ("AZURE_AI_API_KEY",),
         base_env=("AZURE_AI_API_BASE",),
@@ -146,6 +156,44 @@ _ALL = (
         "https://api.fireworks.ai/inference/v1",
         _keys("fireworks_ai", "FIREWORKS_API_KEY"),
         _bases("fireworks_ai", "FIREWORKS_API_BASE"),
+    ),
+    Vendor(
+        "anthropic",
+        {Dialect.MESSAGES: Messages("anthropic", ANTHROPIC_BASE)},
+        always(Dialect.MESSAGES),
+        _keys("anthropic"),
+        ("ANTHROPIC_AUTH_TOKEN",),
+        ("ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE"),
+        default_base=ANTHROPIC_BASE,
+    ),
+    Vendor(
+        "bedrock",
+        {Dialect.CONVERSE: Converse("bedrock"), Dialect.RESPONSES: BedrockResponses("bedrock")},
+        models.bedrock,
+        ("AWS_BEARER_TOKEN_BEDROCK",),
+        base_env=("AWS_BEDROCK_RUNTIME_ENDPOINT", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
+        key_required=False,
+        login=Login.AWS,
+    ),
+    Vendor(
+        "gemini",
+        {Dialect.GENERATE_CONTENT: GenerateContent("gemini", GEMINI_BASE)},
+        always(Dialect.GENERATE_CONTENT),
+        ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+        base_env=_bases("gemini"),
+        default_base=GEMINI_BASE,
+    ),
+    Vendor(
+        "vertex_ai",
+        {
+            Dialect.GENERATE_CONTENT: VertexGenerateContent("vertex_ai"),
+            Dialect.MESSAGES: VertexMessages("vertex_ai"),
+            Dialect.CHAT_COMPLETIONS: VertexChat("vertex_ai"),
+        },
+        models.vertex,
+        base_env=("VERTEXAI_API_BASE",),
+        key_required=False,
+        login=Login.GOOGLE,
     ),
     _chat("groq", "https://api.groq.com/openai/v1"),
     _chat("mistral", "https://api.mistral.ai/v1"),

@@ -10,6 +10,9 @@ from pydantic import SecretStr
 
 from providers.catalog import ALIASES, VENDORS, provider_of
 from providers.chat_completions.translator import ChatCompletions
+from providers.converse.provider import Converse
+from providers.generate_content.translator import GenerateContent
+from providers.messages.provider import Messages
 from providers.models import resolve
 from providers.openai import OpenAI
 from providers.types import Call, Deployment, Dialect
@@ -50,6 +53,9 @@ def test_what_translates_is_its_dialect_s(name: str) -> None:
 KINDS: Mapping[Dialect, type] = {
     Dialect.RESPONSES: OpenAI,
     Dialect.CHAT_COMPLETIONS: ChatCompletions,
+    Dialect.CONVERSE: Converse,
+    Dialect.MESSAGES: Messages,
+    Dialect.GENERATE_CONTENT: GenerateContent,
 }
 
 
