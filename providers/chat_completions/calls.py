@@ -33,12 +33,13 @@ class _Call:
 
     @property
     def whole(self) -> bool:
-        """Whether its arguments are JSON to the end, so that nothing more can come."""
+        """Whether its arguments are an object to its end, so that nothing more can come."""
+        if not any(cut.endswith("}") for cut in self.text[-1:]):
+            return False  # most often so, and cheaper to see
         try:
-            jsonio.loads("".join(self.text))
+            return isinstance(jsonio.loads("".join(self.text)), dict)
         except ValueError:
             return False
-        return True
 
 
 class Calls:
