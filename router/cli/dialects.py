@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table as Sheet
 from rich.text import Text
 
+from providers.base import Provider
 from providers.catalog import VENDORS, Vendor
 from providers.translation.parameters import RESPONSES, Outcome, Table
 from providers.translation.translator import Translator
@@ -26,13 +27,39 @@ _CELLS: Final = {Outcome.MAPPED: "yes", Outcome.IGNORED: "ignored", Outcome.REFU
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """A dialect as some vendors speak it."""
+class Way:
+    """A way to speak a dialect, and who speaks it so."""
 
-    heading: str
     vendors: tuple[str, ...]
-    table: Table | None
-    """What becomes of each parameter; None: all are passed on as they are."""
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What becomes of a parameter."""
+
+    outcome: Outcome
+    note: str
+    where: tuple[str, ...]
+    """The vendors; empty: all that speak the dialect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A dialect, and who speaks it."""
+
+    dialect: str
+    vendors: tuple[str, ...]
+    ways: tuple[Way, ...]
+    """Without any, all parameters are passed on as they are."""
+
+    def lines(self, name: str) -> list[Line]:
+        """What becomes of a parameter, each with those for whom it holds."""
+        found: dict[tuple[Outcome, str], tuple[str, ...]] = {}
+        for way in self.ways:
+            line = way.table[name].outcome, way.table[name].note
+            found[line] = (*found.get(line, ()), *way.vendors)
+        return [Line(*line, where if len(found) > 1 else ()) for line, where in found.items()]
 
 
 def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -53,91 +80,98 @@ def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print it; 0, or 2 if there is no such provider."""
-    found = columns(VENDORS)
     names: Sequence[str] = arguments.name
-    known = {name for column in found for name in (column.heading, *column.vendors)}
+    known = {name for vendor in VENDORS.values() for name in (vendor.name, *vendor.dialects)}
     for name in names:
         if name not in known:
             close = get_close_matches(name, known, n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             print(f"homing providers: there is no provider or dialect {name!r}{hint}", file=sys.stderr)
             return 2
-    if names:
-        found = [column for column in found if {column.heading, *column.vendors} & set(names)]
+    found = spoken(VENDORS, frozenset(names))
     if arguments.format == "md":
         print(markdown(found))
     else:
+        told = [each for each in found if each.ways]
         console = Console()
         console.print(_vendors(found))
-        told = [column for column in found if column.table is not None]
         if told:
             console.print(_parameters(told))
     return 0
 
 
-def columns(vendors: Mapping[str, Vendor]) -> list[Column]:
-    """One column for each dialect and each table of it, in the order in which vendors speak them."""
-    found: dict[str, list[tuple[Table | None, list[str]]]] = {}
+def spoken(vendors: Mapping[str, Vendor], names: frozenset[str] = frozenset()) -> list[Spoken]:
+    """The dialects, those first that more vendors know first; only those with or of these names, if there are any."""
+    speakers: dict[str, dict[str, Provider]] = {}
     for vendor in vendors.values():
         for dialect, provider in vendor.dialects.items():
-            table = provider.table if isinstance(provider, Translator) else None
-            tables = found.setdefault(dialect, [])
-            same = next((names for other, names in tables if other == table), None)
-            if same is None:
-                tables.append((table, same := []))
-            same.append(vendor.name)
-    return [
-        Column(dialect if len(tables) == 1 else f"{dialect} ({names[0]})", tuple(names), table)
-        for dialect, tables in found.items()
-        for table, names in tables
-    ]
+            if not names or {vendor.name, dialect} & names:
+                speakers.setdefault(dialect, {})[vendor.name] = provider
+    return [Spoken(dialect, tuple(found), _ways(found)) for dialect, found in speakers.items()]
 
 
-def markdown(found: Sequence[Column]) -> str:
+def _ways(speakers: Mapping[str, Provider]) -> tuple[Way, ...]:
+    found: list[tuple[Table, list[str]]] = []
+    for name, provider in speakers.items():
+        if not isinstance(provider, Translator):
+            continue
+        same = next((names for table, names in found if table == provider.table), None)
+        if same is None:
+            found.append((provider.table, same := []))
+        same.append(name)
+    return tuple(Way(tuple(names), table) for table, names in found)
+
+
+def markdown(found: Sequence[Spoken]) -> str:
     """The same as the README shows it."""
-    told = [column for column in found if column.table is not None]
-    lines = ["| dialect | spoken by |", "|---|---|"]
-    lines += [f"| {column.heading} | {', '.join(f'`{name}`' for name in column.vendors)} |" for column in found]
+    told = [each for each in found if each.ways]
+    rows = ["| dialect | spoken by |", "|---|---|"]
+    rows += [f"| {each.dialect} | {', '.join(f'`{name}`' for name in each.vendors)} |" for each in found]
     if told:
-        lines += [
-            "",
-            f"| parameter | {' | '.join(column.heading for column in told)} |",
-            "|---" * (len(told) + 1) + "|",
-        ]
-        lines += [f"| `{name}` | {' | '.join(_cells(name, told))} |" for name in RESPONSES]
-        lines += ["", *_notes(told)]
-    return "\n".join(lines)
+        rows += ["", f"| parameter | {' | '.join(each.dialect for each in told)} |", "|---" * (len(told) + 1) + "|"]
+        rows += [f"| `{name}` | {' | '.join(_cell(each, name) for each in told)} |" for name in RESPONSES]
+        rows += ["", *_notes(told)]
+    return "\n".join(rows)
 
 
-def _cells(name: str, told: Iterable[Column]) -> Iterator[str]:
-    return (_CELLS[(column.table or {})[name].outcome] for column in told)
+def _cell(each: Spoken, name: str) -> str:
+    return " / ".join(dict.fromkeys(_CELLS[line.outcome] for line in each.lines(name)))
 
 
-def _notes(told: Sequence[Column]) -> Iterator[str]:
+def _notes(told: Sequence[Spoken]) -> Iterator[str]:
     """Why what is not mapped is not, a line for each parameter; what holds everywhere is said once."""
     for name in RESPONSES:
         whys: dict[str, list[str]] = {}
-        for column in told:
-            line = (column.table or {})[name]
-            if line.outcome is not Outcome.MAPPED:
-                whys.setdefault(line.note, []).append(column.heading)
-        texts = [why if len(where) == len(told) else f"{', '.join(where)}: {why}" for why, where in whys.items()]
+        for each in told:
+            for line in each.lines(name):
+                if line.outcome is not Outcome.MAPPED:
+                    place = f"{each.dialect} ({', '.join(line.where)})" if line.where else each.dialect
+                    whys.setdefault(line.note, []).append(place)
+        everywhere = [each.dialect for each in told]
+        texts = [why if where == everywhere else f"{', '.join(where)}: {why}" for why, where in whys.items()]
         if texts:
             yield f"- `{name}`: {'; '.join(texts)}."
 
 
-def _vendors(found: Iterable[Column]) -> Sheet:
+def _vendors(found: Iterable[Spoken]) -> Sheet:
     sheet = Sheet("dialect", "spoken by", box=box.SIMPLE_HEAD)
-    for column in found:
-        sheet.add_row(column.heading, ", ".join(column.vendors))
+    for each in found:
+        sheet.add_row(each.dialect, ", ".join(each.vendors))
     return sheet
 
 
-def _parameters(told: Sequence[Column]) -> Sheet:
-    sheet = Sheet("parameter", *(column.heading for column in told), box=box.SIMPLE_HEAD, show_lines=True)
+def _parameters(told: Sequence[Spoken]) -> Sheet:
+    sheet = Sheet("parameter", *(each.dialect for each in told), box=box.SIMPLE_HEAD, show_lines=True)
     for name in RESPONSES:
-        lines = [(column.table or {})[name] for column in told]
-        sheet.add_row(
-            name, *(Text.assemble((x.outcome, _STYLES[x.outcome]), f"\n{x.note}" * bool(x.note)) for x in lines)
-        )
+        sheet.add_row(name, *(_explained(each, name) for each in told))
     return sheet
+
+
+def _explained(each: Spoken, name: str) -> Text:
+    text = Text()
+    for line in each.lines(name):
+        text.append("\n" if text else "")
+        text.append(line.outcome, _STYLES[line.outcome])
+        text.append(f" at {', '.join(line.where)}" if line.where else "")
+        text.append(f"\n{line.note}" if line.note else "")
+    return text
