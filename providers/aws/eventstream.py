@@ -89,6 +89,11 @@ class EventStreamDecoder:
             del rest[:start]
         return frames
 
+    def end(self) -> None:
+        """The body has ended; a frame that was cut off says nothing. Raises what was malformed and not yet raised."""
+        if self._failed is not None:
+            raise self._failed
+
     def _frame(self, data: bytearray, start: int, size: int, head: int) -> Frame:
         end = start + size - _CRC.size
         body = bytes(memoryview(data)[start:end])

@@ -48,7 +48,8 @@ class Frames:
         return [_json(frame) for frame in self._frames.feed(chunk)]
 
     def end(self) -> list[JsonObject]:
-        """None: what is cut off is no frame."""
+        """Frames left when the body has ended. Raises `MalformedReplyError` for what came after the last one."""
+        self._frames.end()
         return []
 
 
@@ -121,8 +122,7 @@ class Listening:
         elif kind == "contentBlockStop":
             self._close()
         elif kind == "messageStop":
-            self._stop = cast("str", json["stopReason"])
-            self._note_fields(json.get("additionalModelResponseFields"))
+            self._note_stop(json)
         elif kind == "metadata":
             self._note_usage(json)
             self.end()
@@ -180,7 +180,7 @@ class Listening:
             self._seals.append(said["redactedContent"])
 
     def _close(self) -> None:
-        """A block ends. Texts that follow each other are one."""
+        """A block ends. Texts that follow each other are one; a call is cut off if nothing but the limit follows."""
         narrator = self._narrator
         if self._thought or self._sign or self._seals:
             self._close_reasoning()
@@ -192,8 +192,6 @@ class Listening:
             drawn: JsonObject = {"type": "image_generation_call", "status": "completed", "output_format": form}
             narrator.item({**drawn, "result": base64.b64encode(b"".join(pieces)).decode()}, "ig")
             self._image = None
-        elif not narrator.said:
-            narrator.close()
 
     def _close_reasoning(self) -> None:
         text, signature = "".join(self._thought), "".join(self._sign)
@@ -220,13 +218,12 @@ class Listening:
         self._narrator.start()
         for block in cast("list[JsonObject]", message["content"]):
             self._block(block)
-        self._stop = cast("str", json["stopReason"])
-        self._note_fields(json.get("additionalModelResponseFields"))
+        self._note_stop(json)
         self._note_usage(json)
         self.end()
 
     def _block(self, block: JsonObject) -> None:
-        name, value = next(iter(block.items()))
+        name, value = next(iter(block.items()), ("", None))
         if name == "text":
             self._narrator.text(cast("str", value))
         elif not isinstance(value, dict):
@@ -250,7 +247,13 @@ class Listening:
         for citation in cast("list[JsonObject]", value.get("citations") or []):
             self._delta({"citation": citation})
 
-    # what it took
+    # how it ended
+
+    def _note_stop(self, json: JsonObject) -> None:
+        stop = self._stop = cast("str", json["stopReason"])
+        self._note_fields(json.get("additionalModelResponseFields"))
+        if _REASONS.get(stop, stop) is None:
+            self._narrator.close()
 
     def _note_usage(self, json: JsonObject) -> None:
         usage, tier = json.get("usage"), json.get("serviceTier")

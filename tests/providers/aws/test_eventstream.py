@@ -97,6 +97,11 @@ def test_frames_before_a_broken_one_are_handed_out() -> None:
     for _ in range(2):
         with pytest.raises(MalformedReplyError, match="none of Amazon's"):
             decoder.feed(b"")
+    with pytest.raises(MalformedReplyError, match="none of Amazon's"):
+        decoder.end()
+    cut = EventStreamDecoder()
+    assert cut.feed(event("a", 1)[:-1]) == []
+    cut.end()
 
 
 @pytest.mark.parametrize(
