@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from providers.translation.asked import Asked, wrong
-from providers.translation.entries import Address, Audio, File, Image, Inline, Part, Refusal, Source, Stored, Text
+from providers.translation.entries import Address, File, Image, Inline, Part, Refusal, Source, Stored, Text
 from providers.types import Json, JsonObject
 
 _IMAGES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
@@ -36,7 +36,7 @@ def _block(asked: Asked, part: Part) -> JsonObject | None:
             return _marked({"type": "image", "source": _image(_at_hand(asked, source), where)}, part.cache)
         case File(source, where):
             return _marked(_document(_at_hand(asked, source), part.name, where), part.cache)
-        case Audio():
+        case _:
             raise wrong(f"{part.where}.type", "Claude takes no audio")
 
 

@@ -27,7 +27,9 @@ def closed(schema: JsonObject) -> JsonObject:
     rest: JsonObject = {}
     for name, value in schema.items():
         name = "anyOf" if name == "oneOf" and "anyOf" not in schema else name
-        if name in _KEPT or _allowed(name, value):
+        if name == "type" and ("enum" in schema or "const" in schema):
+            continue  # the values tell it, null among them
+        if name in _KEPT or _allowed(name, value, schema):
             said[name] = _inner(name, value)
         elif name != "additionalProperties":
             rest[name] = value
@@ -40,8 +42,10 @@ def closed(schema: JsonObject) -> JsonObject:
     return said
 
 
-def _allowed(name: str, value: Json) -> bool:
-    return (name == "format" and value in _FORMATS) or (name == "minItems" and value in (0, 1))
+def _allowed(name: str, value: Json, schema: JsonObject) -> bool:
+    if name == "format":
+        return schema.get("type") == "string" and value in _FORMATS
+    return name == "minItems" and value in (0, 1)
 
 
 def _inner(name: str, value: Json) -> Json:

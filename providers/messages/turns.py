@@ -50,7 +50,7 @@ class Turns:
                     self._call(entry)
                 case FunctionOutput():
                     self._output(entry)
-                case Thought():
+                case _:
                     self._thought(entry)
         if not self.messages:
             raise wrong("input", "says nothing: there must be a message")

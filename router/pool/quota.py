@@ -1,4 +1,4 @@
-"""What a deployment's rate limits allow: learnt from 429s and from `x-ratelimit-*` headers."""
+"""What a deployment's rate limits allow: learnt from 429s, from `x-ratelimit-*` and from `anthropic-ratelimit-*`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Mapping
 from typing import TypeAlias
+
+from providers.headers import seconds_until
 
 _FIRST_BACKOFF = 1.0
 _LAST_BACKOFF = 30.0
@@ -53,6 +55,8 @@ Reading: TypeAlias = "tuple[float | None, float | None, float | None]"
 def read(headers: Mapping[str, str]) -> tuple[Reading, Reading] | None:
     """What a reply's headers (names in lower case) say of requests and of tokens; None if nothing."""
     requests, tokens = _read(headers, "requests"), _read(headers, "tokens")
+    if requests is tokens:
+        requests, tokens = _read_anthropic(headers, "requests"), _read_anthropic(headers, "tokens")
     return None if requests is tokens else (requests, tokens)
 
 
@@ -64,6 +68,16 @@ def _read(headers: Mapping[str, str], kind: str) -> Reading:
     if limit is None and remaining is None:
         return _NOTHING
     return amount(limit), amount(remaining), seconds(headers.get(f"x-ratelimit-reset-{kind}", ""))
+
+
+def _read_anthropic(headers: Mapping[str, str], kind: str) -> Reading:
+    """The same in Anthropic's words, whose `tokens` are whichever limit of tokens is nearest, and resets are times."""
+    stem = f"anthropic-ratelimit-{kind}"
+    limit, remaining = headers.get(f"{stem}-limit"), headers.get(f"{stem}-remaining")
+    if limit is None and remaining is None:
+        return _NOTHING
+    reset = seconds_until(headers.get(f"{stem}-reset"), headers)
+    return amount(limit), amount(remaining), None if reset is None else min(reset, _LONGEST)
 
 
 class Allowance:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from providers.headers import asked_wait, duration, number, retry_after
+from providers.headers import asked_wait, duration, number, retry_after, seconds_until
 
 NOW = 1_788_263_999.0  # Tue, 01 Sep 2026 11:59:59 GMT
 NOON = "Tue, 01 Sep 2026 12:00:00 GMT"
@@ -115,12 +115,46 @@ def test_what_is_asked_for_goes_before_the_reset() -> None:
     assert retry_after({**headers, "retry-after": "garbage"}, NOW) == 9.0
 
 
+SOON = "2026-09-01T12:00:00Z"
+LATER = "2026-09-01T14:01:59+02:00"
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"requests-remaining": "0", "requests-reset": SOON}, 1.0),
+        ({"requests-remaining": "3", "requests-reset": SOON}, None),
+        ({"tokens-remaining": "0", "tokens-reset": LATER, "requests-remaining": "0", "requests-reset": SOON}, 120.0),
+        (
+            {"input-tokens-remaining": "0", "input-tokens-reset": LATER, "tokens-remaining": "5", "tokens-reset": SOON},
+            120.0,
+        ),
+        ({"output-tokens-remaining": "0", "output-tokens-reset": "2026-09-01T11:00:00Z"}, 0.0),
+        ({"requests-remaining": "0"}, None),
+        ({"requests-remaining": "0", "requests-reset": "soon"}, None),
+    ],
+)
+def test_the_reset_of_what_is_exhausted_at_anthropic(headers: dict[str, str], expected: float | None) -> None:
+    named = {f"anthropic-ratelimit-{name}": value for name, value in headers.items()}
+    assert retry_after(named, NOW) == expected
+    assert retry_after({**named, "retry-after": "7"}, NOW) == 7.0
+
+
+def test_times_are_seen_from_the_reply() -> None:
+    assert seconds_until(SOON, {"date": "Tue, 01 Sep 2026 11:59:00 GMT"}, NOW) == 60.0
+    assert seconds_until("2026-09-01T12:00:00", {}, NOW) == 1.0
+    assert seconds_until(SOON, {}) is None
+    assert seconds_until(None, {}, NOW) is None
+    assert seconds_until("2026-09-01T12:00:00Z" + " " * 100, {}, NOW) is None
+
+
 NAMES = (
     "retry-after-ms",
     "x-ms-retry-after-ms",
     "retry-after",
     "date",
     *(f"x-ratelimit-{what}-{kind}" for what in ("reset", "remaining") for kind in ("requests", "tokens")),
+    *(f"anthropic-ratelimit-{kind}-{what}" for what in ("reset", "remaining") for kind in ("requests", "tokens")),
 )
 DATES = st.builds(
     "{}, {} {} {} {}:{}:{} {}".format,
@@ -133,7 +167,13 @@ DATES = st.builds(
     st.integers(0, 10**12),
     st.sampled_from(["GMT", "-0000", "+9999", "-9999", "EST", "", "+" + "9" * 12]),
 )
-GARBAGE = st.text(max_size=40) | DATES | st.from_regex(r"-?[0-9]*(\.[0-9]*)?(e[0-9]+)?(ms|s|m|h|d)?", fullmatch=True)
+GARBAGE = (
+    st.text(max_size=40)
+    | DATES
+    | st.datetimes().map(str)
+    | st.just("0")
+    | st.from_regex(r"-?[0-9]*(\.[0-9]*)?(e[0-9]+)?(ms|s|m|h|d)?", fullmatch=True)
+)
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), GARBAGE), st.floats(0, 4e9))

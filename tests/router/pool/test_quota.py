@@ -69,6 +69,23 @@ def test_no_retry_after_is_ever_a_problem(retry_after: float | None, times: int,
         assert 0 <= quota.refused(retry_after, now, now) <= 300
 
 
+def test_anthropic_tells_the_same_in_other_words() -> None:
+    said = {
+        "date": "Tue, 01 Sep 2026 12:00:00 GMT",
+        "anthropic-ratelimit-requests-limit": "50",
+        "anthropic-ratelimit-requests-remaining": "49",
+        "anthropic-ratelimit-requests-reset": "2026-09-01T12:00:01Z",
+        "anthropic-ratelimit-tokens-limit": "30000",
+        "anthropic-ratelimit-tokens-remaining": "0",
+        "anthropic-ratelimit-tokens-reset": "2026-09-01T12:01:00Z",
+    }
+    assert read(said) == ((50.0, 49.0, 1.0), (30_000.0, 0.0, 60.0))
+    del said["date"], said["anthropic-ratelimit-requests-limit"], said["anthropic-ratelimit-requests-remaining"]
+    assert read(said) == ((None, None, None), (30_000.0, 0.0, None))
+    far = {**said, "date": "Tue, 01 Sep 2020 12:00:00 GMT"}
+    assert (read(far) or ((), ()))[1] == (30_000.0, 0.0, 86_400.0)
+
+
 def test_replies_without_such_headers_cost_nothing() -> None:
     assert read({"content-type": "application/json"}) is None
 
