@@ -306,7 +306,7 @@ def test_what_becomes_of_parameters() -> None:
         additional_drop_params=["user"],
         allowed_openai_params=["logit_bias", "b"],
     )
-    assert (found.drop_params, found.additional_drop_params) == (True, {"user"})
+    assert (found.drop_params, found.additional_drop_params) == (True, frozenset({"user"}))
     assert found.allowed_openai_params == {"logit_bias", "b"}
     shown: Any = describe(found)["litellm_params"]
     assert (shown["drop_params"], shown["additional_drop_params"]) == (True, ["user"])
