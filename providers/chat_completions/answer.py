@@ -240,8 +240,8 @@ class Answer:
         if self._tags is not None and not self._tags.outside:
             thought, text = self._tags.end()
             self._think("reasoning_content", thought)
-            if text and self._clear():
-                self._tell(text, None)
+            if text:
+                self._in_turn(partial(self._tell, text, None))
 
     # calls
 

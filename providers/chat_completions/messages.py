@@ -76,7 +76,7 @@ class _Writer:
                 self.messages.append({"role": entry.role, "content": said})
             case FunctionCall():
                 self._calls.append(self._call(entry))
-            case Thought():
+            case _:
                 self._thoughts.append(entry)
 
     def end_turn(self) -> None:

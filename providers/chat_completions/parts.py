@@ -60,7 +60,7 @@ def part_of(part: Part, asked: Asked, idiom: Idiom) -> JsonObject:
         case Audio():
             sound: Json = part.data if idiom.files == "document_url" else {"data": part.data, "format": part.format}
             return {"type": "input_audio", "input_audio": sound}
-        case File():
+        case _:
             return _file(part, asked, idiom)
 
 
@@ -89,10 +89,10 @@ def _url(source: Source, asked: Asked, where: str, *, keep: bool) -> str:
             return f"data:{source.media_type};base64,{source.data}"
         case Stored():
             raise wrong(where, f"{asked.provider} takes no file_id here; send the content or its address")
-        case Address(url):
+        case _:
             if keep:
-                return url
-            file = asked.call.fetched.get(url)
+                return source.url
+            file = asked.call.fetched.get(source.url)
             if file is None:
                 raise wrong(where, f"{asked.provider} takes the content of files, not their addresses")
             return f"data:{file.media_type};base64,{base64.b64encode(file.content).decode()}"

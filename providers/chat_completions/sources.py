@@ -42,7 +42,7 @@ class Sources:
     def tell(self, narrator: Narrator) -> None:
         """A note for each time a source is named; for those that are not named, one at the end of the text."""
         text = "".join(self._text)
-        if not self._found or narrator.said != len(text):
+        if not self._found or not text or narrator.said != len(text):
             return
         named: set[int] = set()
         for mark in _MARK.finditer(text):

@@ -141,6 +141,8 @@ IDIOMS: Final[Mapping[str, Idiom]] = {
     ),
     "nvidia_nim": Idiom(lines=(*_ANONYMOUS, _ONE_TIER), flat=True, think_tags=True),
     "hosted_vllm": Idiom(lines=(_ONE_TIER,), version="/v1", think_tags=True),
+    "openrouter": Idiom(),
+    "xai": Idiom(limit="max_completion_tokens", lines=(_ONE_TIER,), echo=None),
     "vertex_ai": Idiom(lines=(*_ANONYMOUS, _ONE_TIER), think_tags=True),
 }
 """By the vendor's name; others are spoken to as `GENERIC` has it."""

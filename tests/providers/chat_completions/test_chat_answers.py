@@ -439,3 +439,57 @@ def test_a_custom_tool_gets_its_text() -> None:
     parts = [call(index=0, id="a", function={"name": "sql", "arguments": json.dumps({"input": "SELECT 1"})})]
     (item,) = streamed(frames(*parts), "openai", asked)["output"]
     assert (item["type"], item["name"], item["input"]) == ("custom_tool_call", "sql", "SELECT 1")
+
+
+def test_what_might_have_become_a_tag_is_told() -> None:
+    assert summed_up(streamed(frames('{"content":"<thi"}'), "groq")) == [("output_text", "<thi")]
+    assert summed_up(streamed(frames('{"content":"<think>a</th"}'), "groq")) == [("reasoning", "a</th")]
+    begun, done = (
+        call(index=0, id="a", function={"name": "f", "arguments": "{"}),
+        call(index=0, function={"arguments": "}"}),
+    )
+    found = summed_up(streamed(frames(begun, '{"content":"<"}', done), "groq"))
+    assert found == [("call", "a", "f", "{}"), ("output_text", "<")]
+    found = summed_up(streamed(frames('{"content":"<"}', call(index=0, id="a", function={"name": "f"})), "groq"))
+    assert found == [("output_text", "<"), ("call", "a", "f", "{}")]
+
+
+def test_braces_do_not_end_a_call() -> None:
+    parts = [
+        call(index=0, id="a", function={"name": "f", "arguments": '{"x":{}'}),
+        call(index=1, id="b", function={"name": "g", "arguments": "{}"}),
+        call(index=0, function={"arguments": "}"}),
+    ]
+    found = summed_up(streamed(frames(*parts), "openai"))
+    assert found == [("call", "a", "f", '{"x":{}}'), ("call", "b", "g", "{}")]
+
+
+def test_a_name_alone_says_which_call_goes_on() -> None:
+    parts = [
+        call(function={"name": "f", "arguments": "{"}),
+        call(function={"name": "f", "arguments": "}"}),
+        call(function={"name": "f", "arguments": "{}"}),
+        call(function={"name": "g", "arguments": "{}"}),
+    ]
+    found = [line[2:] for line in summed_up(streamed(frames(*parts), "openai"))]
+    assert found == [("f", "{}"), ("f", "{}"), ("g", "{}")]
+
+
+def test_choices_without_anything() -> None:
+    response = whole(b'{"choices":[{"index":0,"message":null}]}', "openai")
+    assert (response["status"], response["output"], response["usage"]) == ("completed", [], None)
+
+
+def searched(text: str, **beside: Any) -> list[dict[str, Any]]:
+    message = {"role": "assistant", "content": text}
+    return notes(whole(json.dumps({"choices": [{"message": message}], **beside}).encode(), "perplexity"))
+
+
+def test_sources_that_do_not_exist() -> None:
+    (only,) = searched("See [9] and [0].", citations=["https://x.example/"])
+    assert (only["start_index"], only["end_index"]) == (16, 16)
+    assert searched("See [1].", search_results=[{"url": "u"}, "no source"], citations=["https://x.example/"]) == [
+        {"type": "url_citation", "start_index": 4, "end_index": 7, "url": "u", "title": "u"}
+    ]
+    assert searched("See [1].") == []
+    assert searched("", citations=["https://x.example/"]) == []
