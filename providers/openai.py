@@ -125,6 +125,8 @@ class OpenAI:
             body.update(deployment.extra_body)
         if call.extra_body:
             body.update(call.extra_body)
+        for name in deployment.additional_drop_params:
+            body.pop(name, None)
         return jsonio.dumps(body)
 
     def model(self, call: Call, deployment: Deployment) -> str:

@@ -403,6 +403,17 @@ def test_no_event_is_a_crash(event: dict[str, Any], kind: str, response: dict[st
         assert json.dumps(each) == before
 
 
+def test_what_is_always_left_out() -> None:
+    dropping = replace(
+        BASE,
+        additional_drop_params=frozenset({"user", "metadata", "store", "absent"}),
+        defaults={"user": "default"},
+        extra_body={"metadata": {}},
+    )
+    call = Call("gpt", body={"input": "hi", "user": "ada"}, extra_body={"store": True})
+    assert json.loads(OPENAI.encode(call, dropping).content) == {"input": "hi", "model": BASE.model}
+
+
 @pytest.mark.parametrize("name", VENDORS)
 def test_no_secret_is_in_an_address(name: str) -> None:
     deployment = replace(BASE, api_base="https://x.services.ai.azure.com", api_key=SecretStr("sk-very-secret"))
