@@ -82,17 +82,15 @@ class Blocks:
         return [cache_point(mark)] if mark and self._caches else []
 
     def _block(self, part: Part) -> JsonObject | None:
-        match part:
-            case Text(text) | Refusal(text):
-                return {"text": text} if text.strip() else None
-            case Image(source, where):
-                return self._image(source, where)
-            case File(source, where):
-                return self._file(source, part.name, where)
-            case Audio(data, form, where):
-                if form not in AUDIO:
-                    raise wrong(f"{where}.format", f"Bedrock takes audio as {', '.join(sorted(AUDIO))}")
-                return {"audio": {"format": form, "source": {"bytes": data}}}
+        if isinstance(part, Text | Refusal):
+            return {"text": part.text} if part.text.strip() else None
+        if isinstance(part, Image):
+            return self._image(part.source, part.where)
+        if isinstance(part, File):
+            return self._file(part.source, part.name, part.where)
+        if part.format not in AUDIO:
+            raise wrong(f"{part.where}.format", f"Bedrock takes audio as {', '.join(sorted(AUDIO))}")
+        return {"audio": {"format": part.format, "source": {"bytes": part.data}}}
 
     def _image(self, source: Source, where: str) -> JsonObject:
         bucket = _bucket(source)

@@ -69,27 +69,27 @@ class Messages:
         return "reasoningContent" not in _content(last[0])[0]
 
     def _take(self, entry: Entry) -> None:
-        match entry:
-            case Said("system", parts, where):
-                self._asked.note(f"{where}.role", "said as the user's: Bedrock takes system text only at the beginning")
-                self._add("user", self._blocks.of(parts))
-            case Said(role, parts):
-                self._add("assistant" if role == "assistant" else "user", self._blocks.of(parts))
-            case FunctionCall():
-                name = wire(entry.name, self._wires)
-                self.called.add(name)
-                use: JsonObject = {"toolUseId": call_id(entry.call_id), "name": name, "input": entry.parsed}
-                self._add("assistant", [{"toolUse": use}])
-            case FunctionOutput():
-                result: JsonObject = {
-                    "toolUseId": call_id(entry.call_id),
-                    "content": self._blocks.of_output(entry.parts),
-                }
-                if entry.failed:
-                    result["status"] = "error"
-                self._add("user", [{"toolResult": result}])
-            case Thought():
-                self._add("assistant", self._thought(entry))
+        if isinstance(entry, Said):
+            if entry.role == "system":
+                why = "said as the user's: Bedrock takes system text only at the beginning"
+                self._asked.note(f"{entry.where}.role", why)
+            self._add("assistant" if entry.role == "assistant" else "user", self._blocks.of(entry.parts))
+        elif isinstance(entry, FunctionCall):
+            self._add("assistant", [{"toolUse": self._use(entry)}])
+        elif isinstance(entry, FunctionOutput):
+            self._add("user", [{"toolResult": self._result(entry)}])
+        else:
+            self._add("assistant", self._thought(entry))
+
+    def _use(self, call: FunctionCall) -> JsonObject:
+        name = wire(call.name, self._wires)
+        self.called.add(name)
+        return {"toolUseId": call_id(call.call_id), "name": name, "input": call.parsed}
+
+    def _result(self, output: FunctionOutput) -> JsonObject:
+        content = self._blocks.of_output(output.parts)
+        said: JsonObject = {"toolUseId": call_id(output.call_id), "content": content}
+        return {**said, "status": "error"} if output.failed else said
 
     def _thought(self, thought: Thought) -> list[Json]:
         """What the model reasoned, as it was signed; what it can't verify, it is not told."""
