@@ -167,7 +167,8 @@ def check(body: dict[str, Any], model: str) -> None:
             raise Refused(f"Invalid value at {name}: {error}") from None
         if name in _SCALARS and not isinstance(value, _SCALARS[name]):
             raise Refused(f"Invalid value at {name}")
-    modern = (found := re.match(r"gemini-(\d+)", model)) is not None and int(found[1]) >= 3
+    found = re.match(r"(?:models/)?gemini-(?:(\d+)|[a-z-]*latest)", model)
+    modern = found is not None and int(found[1] or 3) >= 3
     _check_contents(body.get("contents", []), modern)
     _check_tools(body, modern)
     _check_config(body.get("generationConfig", {}), modern)

@@ -36,7 +36,7 @@ def contents(asked: Asked, naming: Naming, names: Mapping[str, str]) -> tuple[Js
     if told is not None:
         system.append({"text": told})
     turns = _Turns(asked, naming, names)
-    for entry in conversation(asked):
+    for entry in conversation(asked, images=True):
         if isinstance(entry, Said):
             _said(entry, system, turns)
         elif isinstance(entry, FunctionCall):
@@ -119,9 +119,11 @@ class _Turns:
                 self._asked.note(entry.where, "another vendor's reasoning means nothing to Google")
             return
         for block in found:
-            call, whole = block.get("call"), block.get("part")
+            call, image, whole = block.get("call"), block.get("image"), block.get("part")
             if isinstance(call, str):
                 self._signature = call
+            elif isinstance(image, str):
+                self._sign_image(image)
             elif isinstance(whole, dict):
                 self._add(_MODEL, [whole])
             else:
@@ -147,6 +149,12 @@ class _Turns:
             parts[-1:] = cut(last, pieces)
         else:
             self._add(_MODEL, cut("", pieces))
+
+    def _sign_image(self, signature: str) -> None:
+        """Sign the image that the model made last."""
+        who, parts = self._turns[-1] if self._turns else ("", [])
+        if who == _MODEL and "inlineData" in parts[-1]:
+            parts[-1]["thoughtSignature"] = signature
 
     def _hand_over(self) -> None:
         if self._files:

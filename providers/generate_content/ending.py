@@ -12,7 +12,7 @@ from providers.errors import APIError, InternalServerError, PermissionDeniedErro
 from providers.translation.narrator import Narrator, Reason, usage_of
 from providers.types import Json, JsonObject
 
-_INCOMPLETE: Final[Mapping[str, Reason | None]] = {
+INCOMPLETE: Final[Mapping[str, Reason | None]] = {
     "STOP": None,
     "MAX_TOKENS": "max_output_tokens",
     "CONTINUATION": "max_output_tokens",
@@ -32,7 +32,7 @@ _INCOMPLETE: Final[Mapping[str, Reason | None]] = {
 }
 """What a response is for want of, by why the model stopped; None: nothing."""
 
-_FAILURES: Final[Mapping[str, tuple[type[APIError], str]]] = {
+FAILURES: Final[Mapping[str, tuple[type[APIError], str]]] = {
     "MALFORMED_FUNCTION_CALL": (InternalServerError, "the model wrote a function call that can't be read"),
     "MALFORMED_RESPONSE": (InternalServerError, "the model wrote what can't be read"),
     "UNEXPECTED_TOOL_CALL": (InternalServerError, "the model called a tool that it was not given"),
@@ -45,10 +45,10 @@ _FAILURES: Final[Mapping[str, tuple[type[APIError], str]]] = {
 
 def conclude(narrator: Narrator, reason: str, message: str | None, usage: JsonObject | None) -> None:
     """Finish the response, or fail it, for a finish reason: one that nobody knows yet is a failure that names it."""
-    if reason in _INCOMPLETE:
-        narrator.finish(_INCOMPLETE[reason], usage)
+    if reason in INCOMPLETE:
+        narrator.finish(INCOMPLETE[reason], usage)
         return
-    kind, what = _FAILURES.get(reason, (InternalServerError, "the model stopped for a reason that is not known"))
+    kind, what = FAILURES.get(reason, (InternalServerError, "the model stopped for a reason that is not known"))
     said = f"{what}: {message}" if message else what
     narrator.fail(kind(f"{said} ({reason})", code=reason), usage)
 

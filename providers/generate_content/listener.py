@@ -193,10 +193,13 @@ class GeminiListener:
         self._narrator.seal(sealed(*[cast("JsonObject", {"part": part}) for part in parts]))
 
     def _other(self, part: JsonObject) -> None:
-        """An image, which is an item; or what is none, such as a call of Google's own tools. Both must come back."""
+        """An image, which is an item; or what is none, such as a call of Google's own tools, and must come back."""
         blob = part.get("inlineData")
-        if isinstance(blob, dict) and str(blob.get("mimeType")).startswith("image/"):
-            image: JsonObject = {"type": "image_generation_call", "status": "completed", "result": blob.get("data")}
-            image["output_format"] = str(blob["mimeType"]).removeprefix("image/")
-            self._narrator.item(image, "ig", "in_progress", "generating", "completed")
-        self._narrator.seal(sealed({"part": part}))
+        if not isinstance(blob, dict) or not str(blob.get("mimeType")).startswith("image/"):
+            self._narrator.seal(sealed({"part": part}))
+            return
+        image: JsonObject = {"type": "image_generation_call", "status": "completed", "result": blob.get("data")}
+        image["output_format"] = str(blob["mimeType"]).removeprefix("image/")
+        self._narrator.item(image, "ig", "in_progress", "generating", "completed")
+        if "thoughtSignature" in part:
+            self._narrator.seal(sealed({"image": part["thoughtSignature"]}))

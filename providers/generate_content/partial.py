@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from providers import jsonio
 from providers.faults import malformed
@@ -83,8 +83,10 @@ def _at(place: Json, key: str | int) -> Json:
 
 
 def _set(place: Json, key: str | int, value: Json) -> None:
-    if isinstance(place, dict) and isinstance(key, str):
-        place[key] = value
-    elif isinstance(place, list) and isinstance(key, int):
-        place += [None] * (key + 1 - len(place))
-        place[key] = value
+    """Put what `_at` looked for, which has seen that it can be there."""
+    if isinstance(key, str):
+        cast("JsonObject", place)[key] = value
+        return
+    listed = cast("list[Json]", place)
+    listed += [None] * (key + 1 - len(listed))
+    listed[key] = value

@@ -4,6 +4,7 @@ Google signs parts: function calls, texts, what its own tools did. A signature m
 so a reasoning item next to the item that was made of the part tells of it, in blocks:
 
 - `{"call": signature}`: of the function call that follows;
+- `{"image": signature}`: of the image that precedes;
 - `{"text": [[characters, signature or null], …]}`: of the pieces of the text that precedes;
 - `{"part": part}`: a whole part that is no item of its own.
 

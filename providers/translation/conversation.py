@@ -9,7 +9,7 @@ from typing import Final, Literal
 from providers import jsonio
 from providers.errors import BadRequestError
 from providers.translation.asked import Asked, wrong
-from providers.translation.entries import Entry, FunctionCall, FunctionOutput, Said, Text, Thought
+from providers.translation.entries import Entry, FunctionCall, FunctionOutput, Image, Inline, Said, Text, Thought
 from providers.translation.parts import parts_of
 from providers.types import Json, JsonObject
 
@@ -19,16 +19,19 @@ _ROLES: Final[Mapping[str, Literal["system", "user", "assistant"]]] = {
     "system": "system",
     "developer": "system",
 }
-_RECORDS: Final = frozenset({"web_search_call", "file_search_call", "mcp_list_tools", "compaction"})
+_RECORDS: Final = frozenset(
+    {"web_search_call", "file_search_call", "code_interpreter_call", "mcp_list_tools", "compaction"}
+)
 """Records of what another vendor did on its side, of which the answer tells all that the model's caller ever saw."""
 
 
-def conversation(asked: Asked) -> list[Entry]:
+def conversation(asked: Asked, *, images: bool = False) -> list[Entry]:
     """The entries of a call, the turns before included; the outputs of tools directly follow their calls.
 
+    `images`: whether the model can be shown the images it made; if not, they are refused like other unknown items.
     Raises `BadRequestError` for what is no item, for an output without its call and a call without its output.
     """
-    return list(_paired(_entries(asked)))
+    return list(_paired(_entries(asked, images)))
 
 
 def instructions(asked: Asked) -> str | None:
@@ -39,9 +42,9 @@ def instructions(asked: Asked) -> str | None:
     raise wrong("instructions", "must be a string")
 
 
-def _entries(asked: Asked) -> Iterator[Entry]:
+def _entries(asked: Asked, images: bool) -> Iterator[Entry]:
     for place, told in enumerate(asked.call.history):
-        yield from _entry(asked, told, f"history[{place}]", told=True)
+        yield from _entry(asked, told, f"history[{place}]", told=True, images=images)
     given = asked.get("input")
     if given is None:
         return
@@ -54,10 +57,10 @@ def _entries(asked: Asked) -> Iterator[Entry]:
     for place, item in enumerate(given):
         if not isinstance(item, dict):
             raise wrong(f"input[{place}]", "must be an object")
-        yield from _entry(asked, item, f"input[{place}]", told=False)
+        yield from _entry(asked, item, f"input[{place}]", told=False, images=images)
 
 
-def _entry(asked: Asked, item: JsonObject, where: str, *, told: bool) -> Iterator[Entry]:
+def _entry(asked: Asked, item: JsonObject, where: str, *, told: bool, images: bool) -> Iterator[Entry]:
     kind = item.get("type") or ("message" if "role" in item else None)
     if kind == "message":
         yield from _message(asked, item, where)
@@ -72,6 +75,9 @@ def _entry(asked: Asked, item: JsonObject, where: str, *, told: bool) -> Iterato
         sealed = item.get("encrypted_content")
         text = _words(item.get("summary")) or _words(item.get("content"))
         yield Thought(text, sealed if isinstance(sealed, str) else None, where)
+    elif kind == "image_generation_call" and images:
+        made = Inline(f"image/{item.get('output_format') or 'png'}", _text(item, "result", where))
+        yield Said("assistant", (Image(made, where),), where)
     elif not (kind in _RECORDS and (told or kind != "compaction")):
         asked.refuse(f"{where}.type", f"it has no word for {str(kind)[:80]!r} items")
 
