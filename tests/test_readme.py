@@ -18,6 +18,7 @@ import yaml
 from markdown_blocks import Block, blocks, by_section, run
 from redis_servers import Server
 
+from providers.catalog import VENDORS, Login
 from providers.simulated import SimulatedUpstream
 from providers.types import Connection, HttpRequest
 from router.cli import main
@@ -159,3 +160,12 @@ def test_links_within_the_project_lead_somewhere() -> None:
             assert target[1:] in anchors, f"no heading for {target}"
         elif "://" not in target:
             assert (ROOT / target).exists(), f"no file {target}"
+
+
+def test_every_vendor_and_its_variables_are_named() -> None:
+    section = README.read_text().partition("## Providers")[2].partition("\n## ")[0]
+    for name, vendor in VENDORS.items():
+        assert f"`{name}/" in section
+        if len(vendor.dialects) < 2 or vendor.login is not Login.KEY:
+            missing = [env for env in (*vendor.key_env, *vendor.base_env[:1]) if env not in section]
+            assert not missing, f"{name}: the README does not name {missing}"
