@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from forgetful import forgetful as forgetful
 from forgetful import plain
-from redis_servers import Server
+from redis_servers import Server, eventually
 from routers import AFFINITY, closed, create, misbehave, served, serving, tick
 from talking import SAID, WAYS, talk
 
@@ -271,3 +271,33 @@ async def test_memory_is_bounded_and_the_oldest_are_forgotten(upstreams: dict[st
     two = await router.aresponses("gpt", "more", previous_response_id=turns[-1].id)
     assert two.output_text.startswith(SAID.format(2, served(turns[-1])))
     await closed(router, upstreams.values())
+
+
+async def test_an_outage_of_redis_costs_nothing_that_memory_has(
+    folder: Path, upstreams: dict[str, SimulatedUpstream]
+) -> None:
+    frail = Server(folder).start()
+    try:
+        settings: dict[str, Any] = {"redis_url": f"redis://127.0.0.1:{frail.port}", "redis_timeout": 5.0}
+        router = Router(plain(upstreams.values()), **settings)
+        before = await router.aresponses("gpt", "hello")
+        frail.kill()
+        after = await router.aresponses("gpt", "more", previous_response_id=before.id)
+        assert after.output_text.startswith(SAID.format(2, served(before)))
+        one = await router.aresponses("gpt", "hello")
+        two = await router.aresponses("gpt", "more", previous_response_id=one.id)
+        assert two.output_text.startswith(SAID.format(2, served(one)))
+        for turn in (before, one, two):
+            assert await router.aget_responses(turn.id) == turn.to_dict()
+        frail.start()
+        link = router._stores.transcript_link
+        assert link is not None
+        await eventually(lambda: link.stats.recoveries and not link.down, "recovery")
+        await eventually(lambda: not link._background._tasks, "what was sent later")
+        other = Router(plain(upstreams.values()), **settings)
+        three = await other.aresponses("gpt", "and more", previous_response_id=two.id)
+        assert three.output_text.startswith(SAID.format(3, served(one)))
+        await other.aclose()
+        await closed(router, upstreams.values())
+    finally:
+        frail.kill()
