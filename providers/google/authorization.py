@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from providers.types import Deployment, HttpRequest, Token
+
+_TOKEN: Final = "ya29."
+"""What Google's access tokens begin with. Given for a key, one is still a token."""
 
 
 def authorized(request: HttpRequest, deployment: Deployment, token: Token | None) -> HttpRequest:
@@ -22,5 +26,6 @@ def _headers(deployment: Deployment, token: Token | None) -> Mapping[str, str]:
             headers["x-goog-user-project"] = payer
         return headers
     if deployment.api_key is not None:
-        return {"x-goog-api-key": deployment.api_key.get_secret_value()}
+        key = deployment.api_key.get_secret_value()
+        return {"authorization": f"Bearer {key}"} if key.startswith(_TOKEN) else {"x-goog-api-key": key}
     return {}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fake_gemini import KEY
 from gemini_talk import AT_CLOUD, AT_STUDIO, CLOUD, STUDIO, call, encoded, noted, written
+from pydantic import SecretStr
 
 from providers.errors import BadRequestError
 from providers.generate_content.signatures import UNSIGNED, sealed
@@ -82,6 +83,12 @@ def test_who_calls_may_stand_in_headers_of_ones_own() -> None:
     bare = encoded(call(), api_key=None, headers={"X-Goog-Api-Key": "mine"})
     assert bare.headers["x-goog-api-key"] == "mine"
     assert "x-goog-api-key" not in encoded(call(), api_key=None).headers
+
+
+def test_a_token_given_for_a_key_is_a_token() -> None:
+    headers = encoded(call(), api_key=SecretStr("ya29.x")).headers
+    assert headers["authorization"] == "Bearer ya29.x"
+    assert "x-goog-api-key" not in headers
 
 
 def test_query_strings_are_joined() -> None:
