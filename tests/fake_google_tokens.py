@@ -53,6 +53,8 @@ def authorized_user(**changes: Any) -> dict[str, Any]:
 class FakeTokens:
     """Issues tokens `t1`, `t2`, … to who proves who they are. A play for `wire.serve`."""
 
+    issues: str | None = None
+    """The one token it issues, instead."""
     expires_in: int = 3600
     broken: bool = False
     """Answer 503."""
@@ -83,5 +85,5 @@ class FakeTokens:
             claims = jwt.decode(form["assertion"], certs=PUBLIC)  # type: ignore[no-untyped-call]  # google-auth declares no types
             form = {"path": path, **claims}
         self.asked.append({"path": path, **form})
-        token = f"t{len(self.asked)}"
+        token = self.issues or f"t{len(self.asked)}"
         return 200, {"access_token": token, "expires_in": self.expires_in, "token_type": "Bearer"}
