@@ -76,6 +76,7 @@ class Listening:
 
     __slots__ = (
         "_family",
+        "_from",
         "_image",
         "_narrator",
         "_seals",
@@ -98,6 +99,8 @@ class Listening:
         self._search: list[str] | None = None
         """The input of the search that Amazon runs."""
         self._image: tuple[str, list[bytes]] | None = None
+        self._from = 0
+        """Where in the text that is open the block that is open began."""
         self._stop: str | None = None
         self._usage: JsonObject | None = None
         self._spent = 0
@@ -159,7 +162,7 @@ class Listening:
         elif isinstance(thought, dict):
             self._reason(thought)
         elif isinstance(citation, dict):
-            self._narrator.annotate(annotation(citation, self._narrator.said))
+            self._narrator.annotate(annotation(citation, self._from, self._narrator.said))
         elif isinstance(image, dict) and self._image is not None:
             self._image[1].append(base64.b64decode(cast("str", cast("JsonObject", image["source"])["bytes"])))
 
@@ -192,6 +195,7 @@ class Listening:
             drawn: JsonObject = {"type": "image_generation_call", "status": "completed", "output_format": form}
             narrator.item({**drawn, "result": base64.b64encode(b"".join(pieces)).decode()}, "ig")
             self._image = None
+        self._from = narrator.said
 
     def _close_reasoning(self) -> None:
         text, signature = "".join(self._thought), "".join(self._sign)

@@ -238,8 +238,8 @@ def test_citations_are_annotations() -> None:
     (part,) = message["content"]
     assert part["text"] == "It says: revenue grew (news)"
     assert part["annotations"] == [
-        {"type": "file_citation", "file_id": "document_0", "filename": "report.pdf", "index": 21},
-        {"type": "url_citation", "url": "https://example.com/a", "title": "", "start_index": 0, "end_index": 28},
+        {"type": "file_citation", "file_id": "document_0", "filename": "report.pdf", "index": 0},
+        {"type": "url_citation", "url": "https://example.com/a", "title": "", "start_index": 21, "end_index": 28},
     ]
 
 
