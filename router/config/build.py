@@ -14,6 +14,7 @@ from router.config.entry import Body, Entry, Info, Params, Traits
 from router.config.identity import derive_id
 from router.config.plain import Copier, is_json
 from router.config.problems import Problems, at
+from router.config.signin import Sources
 from router.config.strict import Fields, check, read_fields
 from router.config.vendor import Lookup, Site
 
@@ -35,6 +36,7 @@ class Builder:
         self._problems = problems
         self._environ = os.environ if environ is None else environ
         self._copier = Copier(self._environ, problems)
+        self._sources: Sources = {}
 
     def defaults(self, raw: object, place: str) -> Fields:
         """`default_litellm_params`, checked: the parameters every entry starts from."""
@@ -81,7 +83,7 @@ class Builder:
         if params is None:
             return None, None
         known = [each for each in endpoints if isinstance(each, str)] if isinstance(endpoints, list) else []
-        lookup = Lookup(params, fields, self._environ, self._problems, known)
+        lookup = Lookup(params, fields, self._environ, self._problems, self._sources, known)
         found = lookup.vendor()
         if found is None:
             return params, None

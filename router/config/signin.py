@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from pydantic import SecretStr
 
+from providers import jsonio
 from providers.aws.credentials import AwsCredentials
 from providers.azure_entra import EntraCredential, scope_of
 from providers.catalog import Login, Vendor
@@ -60,7 +61,11 @@ class StaticToken:
         return self._token.get_secret_value()
 
 
-@dataclass(frozen=True, slots=True)
+Sources: TypeAlias = "dict[Hashable, TokenSource]"
+"""Sources of tokens, by what they are made of: deployments of one caller share one, and with it a place's state."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class SignIn:
     """Finds who calls a deployment of `vendor` at `base`, in `region`."""
 
@@ -71,6 +76,7 @@ class SignIn:
     fields: Fields
     environ: Mapping[str, str]
     problems: Problems
+    sources: Sources
 
     def credential(self) -> Credential:
         """What the entry says, else the environment, else where the vendor's own tools look."""
@@ -78,7 +84,7 @@ class SignIn:
         if params.azure_ad_token_provider is not None:
             return None, cast("TokenSource", params.azure_ad_token_provider)
         if params.azure_ad_token is not None:
-            return None, StaticToken(params.azure_ad_token)
+            return None, self._shared(StaticToken, token=params.azure_ad_token)
         if params.api_key is not None:
             return params.api_key, None
         ways = {Login.ENTRA: self._entra, Login.AWS: self._aws, Login.GOOGLE: self._google}
@@ -106,7 +112,7 @@ class SignIn:
         except ValueError as error:
             self.problems.add(self.fields.place("api_key"), f"the environment variable {name!r} {error}")
             return _NOBODY
-        return (None, StaticToken(found)) if name in tokens else (found, None)
+        return (None, self._shared(StaticToken, token=found)) if name in tokens else (found, None)
 
     # each way takes what the entry says (`given`), or does without
 
@@ -121,7 +127,7 @@ class SignIn:
             if name in said.values:
                 switch = self.fields.place("use_default_azure_credential")
                 self.problems.add(self.fields.place(name), f"contradicts {switch}; give one of them")
-        return None, EntraCredential(scope, client_id=params.client_id)
+        return None, self._shared(EntraCredential, scope=scope, client_id=params.client_id)
 
     def _application(self, scope: str, *, given: bool) -> Credential | None:
         params, environ = self.params, self.environ
@@ -130,7 +136,8 @@ class SignIn:
         secret = params.client_secret or SecretStr(environ.get("AZURE_CLIENT_SECRET", ""))
         missing = [name for name, value in zip(_ENTRA, (tenant, client, secret), strict=True) if not value]
         if not missing:
-            return None, EntraCredential(scope, tenant=tenant, client_id=client, client_secret=secret)
+            known = {"tenant": tenant, "client_id": client, "client_secret": secret}
+            return None, self._shared(EntraCredential, scope=scope, **known)
         if not given:
             return None
         why = "a token of Entra ID is for an application, or for whom use_default_azure_credential finds"
@@ -143,7 +150,7 @@ class SignIn:
         if (given and not any(values.values())) or (not given and self._by_header):
             return None
         try:
-            return None, AwsCredentials(**values, region=self.region)
+            return None, self._shared(AwsCredentials, **values, region=self.region)
         except ConfigurationError as error:
             named = _AWS_NAMES.search(str(error))
             name = _AWS[named[1]] if named else "aws_access_key_id"
@@ -163,7 +170,16 @@ class SignIn:
                 self.problems.add(self.fields.place("vertex_credentials"), said)
                 return _NOBODY
         plain = found.get_secret_value() if isinstance(found, SecretStr) else found
-        return None, GoogleCredentials(plain, impersonate=self.params.vertex_impersonate_service_account)
+        impersonate = self.params.vertex_impersonate_service_account
+        return None, self._shared(GoogleCredentials, credentials=plain, impersonate=impersonate)
+
+    def _shared(self, kind: Callable[..., TokenSource], **values: object) -> TokenSource:
+        """The source of this kind that is made of `values`."""
+        told = (jsonio.dumps(value) if isinstance(value, dict) else value for value in values.values())
+        key = (kind, *values, *told)
+        if key not in self.sources:
+            self.sources[key] = kind(**values)
+        return self.sources[key]
 
     def _require(self, name: str, why: str) -> None:
         if not self.fields.excused((name,), self.problems):

@@ -12,6 +12,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from providers import jsonio
 from providers.types import Dialect
+from router.config.plain import is_json
 from router.hints import did_you_mean
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -50,7 +51,7 @@ def secret(value: SecretStr) -> SecretStr:
 
 def google_json(value: object) -> SecretStr | dict[str, object]:
     """Google's credentials, if they have the form of any; google-auth reads what they say. Raises `ValueError`."""
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict) and value and is_json(value):
         return value
     if not isinstance(value, str) or not value:
         raise ValueError("must be JSON, as a text or a mapping, or the path of a file that holds it")

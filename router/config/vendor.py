@@ -17,7 +17,7 @@ from router.config.credentials import Credentials
 from router.config.entry import Params
 from router.config.environment import first_set, looked_at
 from router.config.problems import Problems
-from router.config.signin import SignIn
+from router.config.signin import SignIn, Sources
 from router.config.strict import Fields
 from router.config.values import address
 from router.hints import did_you_mean
@@ -48,7 +48,7 @@ class Site:
     project: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Lookup:
     """Finds the site that an entry means, completing what it says with the vendor's environment variables."""
 
@@ -56,6 +56,8 @@ class Lookup:
     fields: Fields
     environ: Mapping[str, str]
     problems: Problems
+    sources: Sources
+    """Those of the deployments that were built before."""
     endpoints: Collection[str] = ()
     """What LiteLLM's `supported_endpoints` say of it."""
 
@@ -80,7 +82,7 @@ class Lookup:
         if meaning is None:
             return None
         region = self._region(vendor, meaning.region)
-        signin = SignIn(vendor, base, region, self.params, self.fields, self.environ, self.problems)
+        signin = SignIn(vendor, base, region, self.params, self.fields, self.environ, self.problems, self.sources)
         key, tokens = signin.credential()
         if key is None and tokens is None and signin.needed:
             names = (*vendor.key_env, *vendor.token_env)

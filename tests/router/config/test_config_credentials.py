@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from checks.affinity.domain import same_domain
 from providers.aws.credentials import AwsCredentials
 from providers.azure_entra import COGNITIVE, FOUNDRY, EntraCredential
 from providers.errors import ConfigurationError
@@ -260,6 +261,7 @@ FORM = "must be JSON, as a text or a mapping, or the path of a file that holds i
         ("{}sesame", "is not valid JSON"),
         ("", FORM),
         ({}, FORM),
+        ({"type": object()}, FORM),
         (5, FORM),
         (["sesame"], FORM),
     ],
@@ -323,3 +325,24 @@ def test_an_entry_s_way_replaces_the_default_one() -> None:
     assert "tenant='tenant', client_id='app'" in repr(found.token_source)
     with pytest.raises(ConfigurationError, match=r"azure_ad_token: contradicts default_litellm_params\.api_key"):
         build_deployments([], {"api_key": "k", "azure_ad_token": "t"}, environ={})
+
+
+@pytest.mark.parametrize(
+    ("params", "changed"),
+    [
+        ({"model": "bedrock/openai.gpt-x", **AWS}, {"aws_secret_access_key": "other"}),
+        ({"model": "bedrock/openai.gpt-x", **AWS}, {"aws_region_name": "us-east-2"}),
+        ({"model": "azure/x", "api_base": "https://h", **ENTRA}, {"client_secret": "other"}),
+        ({"model": "azure/x", "api_base": "https://h", "azure_ad_token": "sesame"}, {"azure_ad_token": "other"}),
+        ({"model": "vertex_ai/gemini-x", "vertex_credentials": ACCOUNT}, {"vertex_credentials": {"type": "x"}}),
+    ],
+)
+def test_deployments_of_one_caller_share_its_tokens(params: dict[str, Any], changed: dict[str, Any]) -> None:
+    """And, at one place, what it holds."""
+    entries = [{"model_name": "g", "params": each} for each in (params, params, {**params, **changed})]
+    one, other, stranger = build_deployments(entries, environ={})
+    assert one.token_source is other.token_source
+    assert one.token_source is not stranger.token_source
+    assert same_domain(one, other)
+    if one.provider == "bedrock":
+        assert not same_domain(one, stranger)
