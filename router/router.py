@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from checks.affinity.discovery import Discovery
 from checks.affinity.pins import AffinityStats
+from checks.affinity.remembered import KnownOnly
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from checks.base import AffinityStore, PreCallCheck
 from checks.catalog import Services
@@ -352,7 +353,8 @@ class Router(Verbs):
         for check in (*self._given, self._remembered):
             check.accept(tuple(registry.by_id.values()))
         if self._remembered.needed and self._checks is self._given:
-            self._checks = (self._remembered, *self._given)  # first, for others must know what it knows
+            # first, for others must know what it knows; and last, for others may know what it doesn't
+            self._checks = (self._remembered, *self._given, KnownOnly(self._remembered))
             self._engine.ask(self._checks)
         self._strategies.keep(registry.groups)
         self._pool.update(

@@ -58,8 +58,6 @@ class Remembered(PreCallCheck):
         self.needed = False
         """Whether there is, or was, a deployment that keeps no state."""
         self._deployments: Mapping[str, Deployment] = {}
-        self._asked: frozenset[str] = frozenset()
-        """Groups with a deployment that keeps state, and may know what isn't known here."""
         self._native: dict[str, tuple[Sequence[Deployment], Sequence[Deployment]]] = {}
         self._recalled: WeakKeyDictionary[Call, Recalled] = WeakKeyDictionary()
 
@@ -67,7 +65,6 @@ class Remembered(PreCallCheck):
         """Note which of these keep state."""
         self.needed = self.needed or not all(each.dialect.keeps_state for each in deployments)
         self._deployments = {each.id: each for each in deployments}
-        self._asked = frozenset(each.group for each in deployments if each.dialect.keeps_state)
         self._native = {}
 
     async def group(self, response_id: str, scope: str | None) -> str | None:
@@ -78,19 +75,14 @@ class Remembered(PreCallCheck):
     # answering
 
     async def answer(self, call: Call) -> Answer | None:
-        """What a verb that names a response kept here is answered with.
-
-        Raises `ResponseNotFoundError` for one that isn't, if nobody else can have it.
-        """
+        """What a verb that names a response kept here is answered with; None if it isn't kept."""
         response_id = call.response_id
         if not call.verb.by_id or response_id is None:
             return None
         turn = await self._find(response_id, call.scope)
         whole = None if turn is None else turn.whole
         if turn is None or whole is None:
-            if call.group in self._asked:
-                return None
-            raise _unknown(call, response_id, "response_id")
+            return None
         if call.verb is Verb.GET:
             if call.stream or call.query.get("stream") in (True, "true"):
                 message = "This response cannot be streamed because it was not created with background=true."
@@ -118,18 +110,15 @@ class Remembered(PreCallCheck):
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
         """Who can go on: who keeps the conversation, or can be told it; the one that spoke last is preferred.
 
-        Raises what OpenAI does for a response that nobody here can know.
+        What isn't known here is for those who keep state; if there are none, `KnownOnly` has the last word.
         """
         native = self._natives(call.group, deployments)
         if call.verb.by_id:
-            if not native and call.response_id is not None:
-                raise _unknown(call, call.response_id, "response_id")
-            return native
+            return native or deployments
         body = {**call.body, **call.extra_body} if call.extra_body else call.body
-        previous = body.get("previous_response_id")
         stateful = call.verb in _STATEFUL_VERBS or any(body.get(name) for name in _STATEFUL)
         among = native if native and stateful else deployments
-        previous = previous if isinstance(previous, str) else ""
+        previous = _continued(call)
         references = {name for name in referred(call) if response_of(name) is not None}
         if not previous and not references:
             return among
@@ -138,8 +127,6 @@ class Remembered(PreCallCheck):
             recalled = self._recalled[call] = await self._recall(call, previous, references, bool(native))
         if recalled.ours:
             return self._leaning(recalled, among)
-        if previous and not native and not recalled.turns:
-            raise _unknown(call, previous, "previous_response_id")
         return (native or among) if previous else among
 
     def _leaning(self, recalled: Recalled, among: Sequence[Deployment]) -> Sequence[Deployment]:
@@ -204,6 +191,17 @@ class Remembered(PreCallCheck):
                 found |= {str(item.get("id")): item for item in items_in((turn,))}
         return {name: item for name, item in found.items() if name in references}
 
+    def refuse(self, call: Call, deployments: Sequence[Deployment]) -> None:
+        """Raise what OpenAI does for a response that isn't known here, if none of `deployments` can know it."""
+        recalled = self._recalled.get(call)
+        unknown = recalled is not None and not recalled.turns and _continued(call)
+        if not (unknown or call.verb.by_id) or any(each.dialect.keeps_state for each in deployments):
+            return
+        if unknown:
+            raise _unknown(call, unknown, "previous_response_id")
+        if call.response_id is not None:
+            raise _unknown(call, call.response_id, "response_id")
+
     def ties(self, call: Call) -> Collection[str]:
         """The store keys of what a call refers to that needs no home, as it is kept here. Asked after `eligible`."""
         recalled = self._recalled.get(call)
@@ -251,6 +249,26 @@ class Remembered(PreCallCheck):
             provider=deployment.provider,
         )
         await self._store.put(kept, ttl=self._ttl)
+
+
+class KnownOnly(PreCallCheck):
+    """Refuses what only a deployment that keeps state could know, if none is left. Asked last: why none is left, other
+    checks may know better."""
+
+    def __init__(self, remembered: Remembered) -> None:
+        self._remembered = remembered
+
+    async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+        """All of them."""
+        self._remembered.refuse(call, deployments)
+        return deployments
+
+
+def _continued(call: Call) -> str:
+    """The response that a call continues, as the caller wrote it; empty if it continues none."""
+    extra = call.extra_body
+    previous = (extra if "previous_response_id" in extra else call.body).get("previous_response_id")
+    return previous if isinstance(previous, str) else ""
 
 
 def _failed(turn: Turn) -> bool:

@@ -161,6 +161,7 @@ class ResponsesApiDeployment(PreCallCheck):
             return None
         if found.home is not None:
             deployments = self._at_home(call, found.home, found.others, deployments)
+        deployments = [each for each in deployments if each.dialect.keeps_state]
 
         async def learn(owner: Deployment) -> None:
             self.stats.discovered += 1

@@ -178,6 +178,20 @@ def test_reasoning_does_not_leave_its_vendor_by_reference() -> None:
     assert Recalled().within(call) is call
 
 
+async def test_ids_are_kept_as_they_are_known_and_shown_as_they_were_written() -> None:
+    talk = Talk(CLAUDE, known_by=lambda written, scope: written.removeprefix(f"signed-for-{scope}-"))
+    await talk.store.put(Turn("resp_native", None, ({"role": "user", "content": "hello"},), ()), ttl=60)
+    call = Call("gpt", body={"input": "more", "previous_response_id": "signed-for-None-resp_native"})
+    assert await talk.check.eligible(call, (CLAUDE,)) == (CLAUDE,)
+    assert talk.check.prepare(call, CLAUDE).history == ({"role": "user", "content": "hello"},)
+    await talk.check.observe(call, CLAUDE, Finished(answer(1, previous_response_id="resp_native")))
+    kept = await talk.store.get(name(1))
+    assert kept is not None
+    assert kept.previous_response_id == "resp_native"
+    assert kept.whole is not None
+    assert kept.whole["previous_response_id"] == "signed-for-None-resp_native"
+
+
 async def test_what_extra_body_says_is_what_counts() -> None:
     talk = Talk()
     await talk.say(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from forgetful import forgetful as forgetful
@@ -84,8 +84,8 @@ async def test_what_is_not_known_here_is_asked_of_those_who_keep_state(
         with pytest.raises(ResponseNotFoundError):
             await router.aget_responses(unknown)
     assert all(upstream.calls == 0 for upstream in upstreams[1:])
-    with pytest.raises(ResponseNotFoundError):
-        await router.aget_responses(one.id, model="u1")
+    with pytest.raises(HomeLostError if checks else ResponseNotFoundError):
+        await router.aget_responses(two.id, model="u1")
     await elsewhere.aclose()
     await closed(router, upstreams)
 
@@ -228,8 +228,9 @@ async def test_it_costs_nothing_until_it_is_needed(upstreams: list[SimulatedUpst
     router.add_deployment(plain(upstreams[1:2], "new")[0])
     assert remembers()
     one = await router.aresponses("new", "hello")
-    router.set_model_list([entry(upstreams[0])])
+    router.set_model_list([entry(upstreams[0]), entry(upstreams[0], "more", id="again")])
     assert remembers(), "what was said is still known"
+    assert await router.aget_responses(one.id) == one.to_dict()
     two = await router.aresponses("gpt", "more", previous_response_id=one.id)
     assert two.output_text.startswith(SAID.format(2, "u0"))
     await closed(router, upstreams)
@@ -282,4 +283,26 @@ async def test_signed_ids_are_for_those_who_keep_state(stream: bool, upstreams: 
     misbehave(upstreams[0])
     with pytest.raises(ResponseNotFoundError):
         await router.aget_responses(six.id)
+    native = await create(router, stream, "u0", "hello", **scope)
+    router.delete_deployment("u0")
+    after = await create(router, stream, input="on", previous_response_id=native.id, **scope)
+    assert after.output_text.startswith(SAID.format(2, served(after)))
+    await closed(router, upstreams)
+
+
+@pytest.mark.parametrize("policy", ["fail", "wait"])
+async def test_who_held_a_conversation_is_named_when_it_is_gone(
+    policy: Literal["fail", "wait"], upstreams: list[SimulatedUpstream]
+) -> None:
+    router = Router(mixed(upstreams), optional_pre_call_checks=AFFINITY, on_home_lost=policy)
+    one = await router.aresponses("u0", "hello")
+    router.delete_deployment("u0")
+    with pytest.raises(HomeLostError) as raised:
+        await router.aresponses("gpt", "more", previous_response_id=one.id)
+    assert raised.value.owner == "u0"
+    for verb in (router.aget_responses, router.adelete_responses, router.alist_input_items):
+        with pytest.raises(HomeLostError):
+            await verb(one.id)
+    with pytest.raises(PreviousResponseNotFoundError):
+        await router.aresponses("gpt", "more", previous_response_id="resp_nobody")
     await closed(router, upstreams)
