@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from chat_talk import asking, dicts, hear, names, pieces, recorded, streamed, summed_up, whole
+from chat_talk import asking, dicts, hear, names, pieces, place, recorded, streamed, summed_up, vendor, whole
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from responses_protocol import check_stream
@@ -228,8 +228,8 @@ def test_a_legacy_call_in_a_whole_reply() -> None:
 # what comes as it comes
 
 
-def deltas(name: str, kind: str, vendor: str = "openai") -> list[str]:
-    return [event["delta"] for event in dicts(hear([recorded(f"{name}.sse")], vendor)) if event["type"].endswith(kind)]
+def deltas(name: str, kind: str, of: str = "openai") -> list[str]:
+    return [event["delta"] for event in dicts(hear([recorded(f"{name}.sse")], of)) if event["type"].endswith(kind)]
 
 
 def test_text_and_arguments_are_not_cut_anew() -> None:
@@ -247,9 +247,23 @@ def test_a_second_call_is_told_while_it_comes() -> None:
 
 
 def test_the_response_ends_with_the_usage_and_not_with_the_connection() -> None:
-    decoder_input = recorded("openai_text.sse").removesuffix(b"data: [DONE]\n\n")
-    translator_events = hear([decoder_input], "openai")
-    assert translator_events[-1].type == "response.completed"
+    translator = vendor("openai")
+    decoder = translator.events(asking(stream=True), place(provider="openai"))
+    content = recorded("openai_text.sse").removesuffix(b"data: [DONE]\n\n")
+    assert decoder.feed(content)[-1].type == "response.completed"
+    assert decoder.feed(b"data: [DONE]\n\n") == decoder.end() == []
+
+
+def test_a_call_that_was_cut_off_is_incomplete() -> None:
+    for response in (
+        streamed(recorded("openai_length_in_call.sse"), "openai"),
+        whole(recorded("openai_length_in_call.json"), "openai"),
+    ):
+        assert response["output"][0]["status"] == "incomplete"
+    begun = call(index=0, id="a", function={"name": "f", "arguments": "{}"})
+    cut = call(index=1, id="b", function={"name": "g", "arguments": "{"})
+    statuses = [item["status"] for item in streamed(frames(begun, cut, finish="length"), "openai")["output"]]
+    assert statuses == ["completed", "incomplete"]
 
 
 def test_the_model_and_the_tier_are_the_vendors() -> None:
@@ -401,6 +415,21 @@ def test_details_that_come_with_a_call_follow_it() -> None:
             "value": [{"type": "reasoning.encrypted", "data": "E1", "index": None}] * 2,
         }
     ]
+
+
+def test_details_that_come_between_calls_follow_them() -> None:
+    detail = '{"reasoning_details":[{"type":"reasoning.encrypted","data":"E1"}]}'
+    calls = [call(index=number, id=name, function={"name": name}) for number, name in enumerate("ab")]
+    response = streamed(frames(calls[0], detail, calls[1], detail), "openai_compatible")
+    assert [line[0] for line in summed_up(response)] == ["call", "call", "reasoning"]
+
+
+def test_words_beside_details_do_not_replace_them() -> None:
+    detail = '{"reasoning_details":[{"type":"reasoning.encrypted","data":"E1"}]}'
+    response = streamed(frames('{"reasoning":"A"}', detail, '{"reasoning":"B"}', '{"content":"C"}'), "openai")
+    assert summed_up(response) == [("reasoning", "AB"), ("output_text", "C")]
+    blocks = unseal("chat", response["output"][0]["encrypted_content"])
+    assert blocks == [{"field": "reasoning_details", "value": [{"type": "reasoning.encrypted", "data": "E1"}]}]
 
 
 def test_calls_that_wait_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

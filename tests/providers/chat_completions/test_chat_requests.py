@@ -374,6 +374,8 @@ def test_the_reasoning_of_others_stays_here(sealed: str | None) -> None:
     found = messages("groq", USER, thought, CALL, OUTPUT, thought)
     assert "reasoning" not in found[1]
     assert len(found) == 3  # nor is a thought alone a message
+    alone = {**thought, "encrypted_content": seal("chat", [{"field": "reasoning"}])}
+    assert "reasoning" not in messages("groq", USER, alone, USER, {"role": "assistant", "content": "A"}, USER)[2]
     assert messages("deepseek", USER, thought, CALL, OUTPUT)[1]["reasoning_content"] == ""
 
 
