@@ -85,7 +85,7 @@ async def test_what_is_not_known_here_is_asked_of_those_who_keep_state(
             await router.aget_responses(unknown)
     assert all(upstream.calls == 0 for upstream in upstreams[1:])
     with pytest.raises(HomeLostError if checks else ResponseNotFoundError):
-        await router.aget_responses(two.id, model="u1")
+        await router.aget_responses(one.id, model="u1")
     await elsewhere.aclose()
     await closed(router, upstreams)
 
