@@ -51,7 +51,10 @@ class Dialect(StrEnum):
     @property
     def keeps_state(self) -> bool:
         """Whether a deployment that speaks it can be asked to continue a response by its id."""
-        return self is Dialect.RESPONSES
+        return self is _STATEFUL
+
+
+_STATEFUL = Dialect.RESPONSES  # every follow-up asks
 
 
 class Verb(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from checks.affinity.domain import domain, same_domain
@@ -18,28 +18,24 @@ class Holdings:
 
     locate: Callable[[str], Deployment | None]
     """The deployment with an id, as it is now; None if it is gone."""
-    _holders: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    known: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Ids of deployments, by what they hold."""
     _ids: tuple[str, ...] = ()
     """Of those that hold anything."""
 
     def accept(self, deployments: Iterable[Deployment]) -> None:
-        """The Router's deployments are to be these."""
-        holders: dict[str, list[str]] = {}
-        holding = [each for each in deployments if each.holds]
+        """The Router's deployments are to be these. Till then, and if another check refuses, they are as before."""
+        holders: dict[str, dict[str, None]] = {}
+        holding = [each for each in (*deployments, *self._located(self._ids)) if each.holds]
         for each in holding:
             for name in each.holds:
-                holders.setdefault(name, []).append(each.id)
-        self._holders = {name: tuple(ids) for name, ids in holders.items()}
-        self._ids = tuple(each.id for each in holding)
-
-    def __bool__(self) -> bool:
-        """Whether anybody holds anything."""
-        return bool(self._ids)
+                holders.setdefault(name, {})[each.id] = None
+        self.known = {name: tuple(ids) for name, ids in holders.items()}
+        self._ids = tuple(dict.fromkeys(each.id for each in holding))
 
     def holders(self, name: str) -> tuple[Deployment, ...]:
         """Those that say they hold `name`, in the order of the model list."""
-        return tuple(each for each in self._located(self._holders.get(name, ())) if name in each.holds)
+        return tuple(each for each in self._located(self.known.get(name, ())) if name in each.holds)
 
     def elsewhere(self, group: str, homes: Collection[Deployment]) -> list[frozenset[str]]:
         """What is held at each place where a conversation of `group` could move to that was at `homes`."""

@@ -97,19 +97,20 @@ class Homes:
         if not tied:
             return _NOWHERE
         tenant = tenant_of(call.scope)
-        owners = self._declared(tied) if self.holdings else {}
-        if len(tied) == 1 and not told and not owners and tied[0].hard:
+        declared = self._declared(tied) if self.holdings.known else _NOBODY
+        if len(tied) == 1 and not told and not declared and tied[0].hard:
             return self._only(call, tied, await self.pins.owner(tied[0].key), tenant)
-        known = owners.keys() | told if told else owners
+        known = {*declared, *told} if told else declared
         pinned = await self.pins.find([tie.key for tie in tied if tie.key not in known])
         if told:
             pinned |= {key: Pin(owner, tenant) for key, owner in told.items()}
+        owners = {**declared}
         unknown: list[Tie] = []
         free: list[Tie] = []
         lost: Lost | None = None
         leaning: Deployment | None = None
         for tie in tied:
-            if tie.key in owners:
+            if tie.key in declared:
                 continue
             pin = pinned.get(tie.key)
             if pin is None or not _may_know(tie, pin, tenant):
@@ -166,6 +167,7 @@ class Homes:
 
 
 _NOWHERE = Found()
+_NOBODY: Mapping[str, tuple[Deployment, ...]] = {}
 
 _COMMON = frozenset({TieKind.FILE, TieKind.VECTOR_STORE})
 """What an operator may have uploaded for all tenants: who has it is no tenant's secret."""

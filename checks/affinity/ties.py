@@ -22,6 +22,7 @@ _CARRIERS = frozenset(
         "tools",
     }
 )
+_RESPONSE = TieKind.RESPONSE  # looked up once: most follow-ups are this and no more
 MADE_UP = frozenset({TieKind.CACHE_KEY, TieKind.SESSION})
 """Kinds whose names no deployment has given."""
 _SESSIONS = ("session-id", "x-session-id")
@@ -60,7 +61,7 @@ def ties(call: Call) -> tuple[Tie, ...]:
     if plain and call.response_id is None and not call.headers and _CARRIERS.isdisjoint(body):
         if not isinstance(previous, str) or not previous:
             return ()
-        return (Tie(TieKind.RESPONSE, previous, previous, True, "previous_response_id"),)
+        return (Tie(_RESPONSE, previous, previous, True, "previous_response_id"),)
     found = _Found(call)
     found.hard(TieKind.RESPONSE, call.response_id, "response_id")
     found.hard(TieKind.RESPONSE, previous, "previous_response_id")

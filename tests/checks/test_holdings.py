@@ -135,13 +135,23 @@ async def test_an_unknown_response_is_looked_for_where_its_file_is() -> None:
 
 def test_a_name_that_is_no_upload_is_no_holding() -> None:
     holdings = Holdings({each.id: each for each in ALL}.get)
-    assert not holdings
-    holdings.accept((PEER, BARE))
-    assert not holdings
     holdings.accept(ALL)
-    assert holdings
     assert holdings.holders("file-1") == (ONE, TWO)
     assert holdings.holders("file-9") == ()
+
+
+def test_a_change_that_is_refused_changes_nothing() -> None:
+    there = {each.id: each for each in ALL}
+    holdings = Holdings(there.get)
+    holdings.accept(ALL)
+    new = replace(BARE, id="new", holds=frozenset({"file-1"}))
+    holdings.accept((new,))
+    assert holdings.holders("file-1") == (ONE, TWO)
+    there.clear()
+    there["new"] = new
+    assert holdings.holders("file-1") == (new,)
+    holdings.accept((new,))
+    assert holdings.known == {"file-1": ("new",)}, "what is gone is forgotten at the next change"
 
 
 # moving

@@ -141,7 +141,7 @@ async def test_wait_is_served_at_home_once_it_is_back(
 
 
 @pytest.mark.parametrize("fault", ["reset", "500", "503", "429"])
-async def test_wait_needs_no_retries(fault: str, upstreams: dict[str, SimulatedUpstream]) -> None:
+async def test_wait_needs_no_retries(fault: Any, upstreams: dict[str, SimulatedUpstream]) -> None:
     router = Router(
         group(upstreams.values()),
         optional_pre_call_checks=AFFINITY,
