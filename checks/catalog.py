@@ -41,6 +41,8 @@ class Services:
     """Asked before all of them, it knows what the Router keeps itself."""
     signed_ids: SignedIds | None = None
     """Given, the ids of responses say who holds them."""
+    acknowledged: bool = True
+    """Whether an id is handed out only when the store has its owner."""
 
 
 def _affinity(services: Services) -> PreCallCheck:
@@ -51,6 +53,7 @@ def _affinity(services: Services) -> PreCallCheck:
         "discovery": services.discovery,
         "transcripts": services.transcripts,
         "remembered": services.remembered,
+        "acknowledged": services.acknowledged,
     }
     if services.signed_ids is not None:
         return SignedAffinity(services.signed_ids, services.store, services.locate, **common)

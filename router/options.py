@@ -48,6 +48,7 @@ class RouterOptions(TypedDict, total=False):
     redis_timeout: float
     affinity_ttl: float
     affinity: Literal["store", "signed-id"]
+    affinity_write: Literal["acknowledged", "beside"]
     affinity_key: str | None
     affinity_previous_key: str | None
     on_home_lost: Literal["fail", "wait", "replay"]

@@ -104,6 +104,7 @@ class Router(Verbs):
             self._stores.transcripts if wiring.replays(self._settings) else None,
             self._remembered,
             signed,
+            acknowledged=self._settings.affinity_write == "acknowledged",
         )
         self._given = build_checks(wiring.check_specs(self._settings, optional_pre_call_checks), services)
         self._checks: tuple[PreCallCheck, ...] = self._given

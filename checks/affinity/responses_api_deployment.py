@@ -52,12 +52,14 @@ class ResponsesApiDeployment(PreCallCheck):
         discovery: Discovery | None = None,
         transcripts: TranscriptStore | None = None,
         remembered: Remembered | None = None,
+        acknowledged: bool = True,
         wall: Callable[[], float] = time.time,
     ) -> None:
         """`policies`: by group, instead of `policy`. `discovery` finds owners that nobody remembers. `transcripts`
         keep what a replay needs; without them nothing is replayed. `remembered`, which is asked before this check,
-        knows what ties no call, as this Router keeps it itself. `wall`: Unix time."""
-        self._homes = Homes(Pins(store, ttl), locate)
+        knows what ties no call, as this Router keeps it itself. `acknowledged`: whether an id is handed out only when
+        the store has its owner. `wall`: Unix time."""
+        self._homes = Homes(Pins(store, ttl, acknowledged=acknowledged), locate)
         self._stats = self._homes.pins.stats
         self._policy = policy
         self._policies = policies or {}
@@ -96,14 +98,17 @@ class ResponsesApiDeployment(PreCallCheck):
         found = await self._homes.find(call, self._told(call), self._kept(call))
         if not found.ties:
             return deployments
-        self._stats.count(found.home is not None, bool(found.unknown))
+        if found.home is not None:
+            self._stats.hit += 1
+        elif found.unknown:
+            self._stats.miss += 1
         mode: Literal["home", "discovered"] = "home"
         if self._discovery is not None and found.lost is None and (found.home is None or found.others):
             owner = await self._discover(self._discovery, call, found, deployments)
             if owner is not None:
                 rest = tuple(tie for tie in found.unknown if tie.kind is not TieKind.RESPONSE)
                 found, mode = found._replace(home=owner, others=(), unknown=rest), "discovered"
-        if found.home is None or len(found.ties) > 1 or found.gone:
+        if found.home is None or found.gone or len(found.ties) > 1:
             self._found[call] = found  # one tie to a known home is soon looked up again
         return self._narrow(call, found, deployments, mode)
 
@@ -120,7 +125,11 @@ class ResponsesApiDeployment(PreCallCheck):
         if found.lost is not None:
             raise self._lost(found.lost.owner, self._shown(call, found.lost.tie), GONE)
         if home is not None:
-            held = self._at_home(call, home, found.others, deployments)
+            policy = self._policy_of(call)
+            if found.others:
+                held = homes_of((home, *found.others), deployments, policy)
+            else:
+                held = self._residents.at_home(call.group, home, deployments, policy)
             if not held:
                 elsewhere = f"it is in group {home.group!r}, and none that may serve a call to {call.group!r}"
                 reason = GONE if found.gone else f"{elsewhere} shares its state"
@@ -131,14 +140,6 @@ class ResponsesApiDeployment(PreCallCheck):
             if 0 < len(preferred) < len(deployments):
                 return Leaning(preferred)
         return deployments
-
-    def _at_home(
-        self, call: Call, home: Deployment, others: Sequence[Deployment], deployments: Sequence[Deployment]
-    ) -> Home:
-        policy = self._policy_of(call)
-        if others:
-            return homes_of((home, *others), deployments, policy)
-        return self._residents.at_home(call.group, home, deployments, policy)
 
     def _told(self, call: Call) -> Mapping[str, str]:
         """Owners that the call itself tells: deployment ids by store key."""
@@ -160,7 +161,7 @@ class ResponsesApiDeployment(PreCallCheck):
         if wanted is None:
             return None
         if found.home is not None:
-            deployments = self._at_home(call, found.home, found.others, deployments)
+            deployments = homes_of((found.home, *found.others), deployments, self._policy_of(call))
         deployments = [each for each in deployments if each.dialect.keeps_state]
 
         async def learn(owner: Deployment) -> None:

@@ -130,6 +130,8 @@ class RouterSettings(Strict):
     """How long a response's owner is remembered after its last use; default 30 days."""
     affinity: Literal["store", "signed-id"] = "store"
     """Where owners are found: in memory or Redis, or in the ids themselves, which are then signed."""
+    affinity_write: Literal["acknowledged", "beside"] = "acknowledged"
+    """Whether a reply waits until Redis has its owner, or that is written beside it."""
     affinity_key: Annotated[SecretStr, Field(min_length=16)] | None = None
     """Signs ids, for `signed-id`; the same in every process."""
     affinity_previous_key: Annotated[SecretStr, Field(min_length=16)] | None = None

@@ -87,6 +87,17 @@ async def test_an_id_is_learnt_by_a_write_that_is_waited_for() -> None:
     assert store.asked == ["set for 60"]
 
 
+async def test_a_write_that_nobody_waits_for_is_one_the_store_makes_beside() -> None:
+    store, plain = Several(), Plain()
+    for each in (store, plain):
+        pins = Pins(each, 60, acknowledged=False)
+        await pins.learn("resp_1", "east", "tenant")
+        assert await pins.owner("resp_1") == Pin("east", "tenant")
+        assert pins.stats.learnt == 1
+    assert store.asked == ["set_many for 60", "get"]
+    assert plain.asked == ["set for 60", "get"], "it can do no other"
+
+
 async def test_one_item_is_noted_as_several_are() -> None:
     store = Several()
     await Pins(store, 60).note(("item:1",), "east", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from checks import PreCallCheck
 from providers.errors import BadRequestError, ConfigurationError
 from providers.types import Affinity, Call
 from router import Router
+from router.stores.memory import MemoryStore
 from strategies import Candidate
 
 ALIKE = ("d949462", "d1151906")
@@ -60,6 +62,41 @@ async def test_a_check_hears_of_every_change_before_it_is_made() -> None:
         router.delete_deployment("good")
         assert [each.id for each in router.health()] == ["more"]
     assert Picky.heard == [["good"], ["good", "bad"], ["good", "more"], ["more"]]
+
+
+class Slow(MemoryStore):
+    """A store whose writes are acknowledged when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.acknowledged = asyncio.Event()
+
+    async def set(self, key: str, value: str, *, ttl: float) -> None:
+        self.asked.set()
+        await self.acknowledged.wait()
+        await super().set(key, value, ttl=ttl)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_waits_until_its_owner_is_known_or_is_written_beside(stream: bool) -> None:
+    store = Slow()
+    async with serving(2) as upstreams:
+        common: dict[str, Any] = {"optional_pre_call_checks": AFFINITY, "affinity_store": store}
+        beside = Router(group(upstreams), affinity_write="beside", **common)
+        first = await create(beside, stream)
+        again = await create(beside, stream, previous_response_id=first.id)
+        assert (served(again), store.asked.is_set()) == (served(first), False)
+        await beside.aclose()
+        router = Router(group(upstreams), **common)
+        call = asyncio.create_task(create(router, stream, previous_response_id=first.id))
+        await store.asked.wait()
+        for upstream in upstreams:
+            await upstream.until(lambda upstream=upstream: upstream.active_requests == 0)  # type: ignore[misc]
+        assert not call.done()
+        store.acknowledged.set()
+        assert served(await call) == served(first)
+        await closed(router, upstreams)
 
 
 class Stubborn:

@@ -68,6 +68,11 @@ def test_a_group_has_a_home_policy_of_its_own_where_it_differs() -> None:
     }
 
 
+def test_how_owners_are_written() -> None:
+    assert accepted().affinity_write == "acknowledged"
+    assert accepted(affinity_write="beside").affinity_write == "beside"
+
+
 KEY = "0123456789abcdef"
 
 
