@@ -16,12 +16,14 @@ from rich.text import Text
 
 from providers.base import Provider
 from providers.catalog import VENDORS, Vendor
-from providers.translation.parameters import RESPONSES, Outcome, Table
+from providers.translation.parameters import RESPONSES, Outcome, Parameter, Table
 from providers.translation.translator import Translator
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction  # argparse has no public name for it
 
+_UNKNOWN: Final = Parameter("", Outcome.REFUSED, "is not OpenAI's; if the vendor has it, it goes in extra_body")
+"""For what is no parameter of the API, and known elsewhere only."""
 _STYLES: Final = {Outcome.MAPPED: "green", Outcome.IGNORED: "yellow", Outcome.REFUSED: "red"}
 _CELLS: Final = {Outcome.MAPPED: "yes", Outcome.IGNORED: "ignored", Outcome.REFUSED: "400"}
 
@@ -57,7 +59,8 @@ class Spoken:
         """What becomes of a parameter, each with those for whom it holds."""
         found: dict[tuple[Outcome, str], tuple[str, ...]] = {}
         for way in self.ways:
-            line = way.table[name].outcome, way.table[name].note
+            known = way.table.get(name, _UNKNOWN)
+            line = known.outcome, known.note
             found[line] = (*found.get(line, ()), *way.vendors)
         return [Line(*line, where if len(found) > 1 else ()) for line, where in found.items()]
 
@@ -129,9 +132,15 @@ def markdown(found: Sequence[Spoken]) -> str:
     rows += [f"| {each.dialect} | {', '.join(f'`{name}`' for name in each.vendors)} |" for each in found]
     if told:
         rows += ["", f"| parameter | {' | '.join(each.dialect for each in told)} |", "|---" * (len(told) + 1) + "|"]
-        rows += [f"| `{name}` | {' | '.join(_cell(each, name) for each in told)} |" for name in RESPONSES]
+        rows += [f"| `{name}` | {' | '.join(_cell(each, name) for each in told)} |" for name in _names(told)]
         rows += ["", *_notes(told)]
     return "\n".join(rows)
+
+
+def _names(told: Iterable[Spoken]) -> list[str]:
+    """The parameters of the API, and then what else there is a word for somewhere."""
+    others = {name for each in told for way in each.ways for name in way.table}
+    return [*RESPONSES, *sorted(others.difference(RESPONSES))]
 
 
 def _cell(each: Spoken, name: str) -> str:
@@ -140,11 +149,11 @@ def _cell(each: Spoken, name: str) -> str:
 
 def _notes(told: Sequence[Spoken]) -> Iterator[str]:
     """Why what is not mapped is not, a line for each parameter; what holds everywhere is said once."""
-    for name in RESPONSES:
+    for name in _names(told):
         whys: dict[str, list[str]] = {}
         for each in told:
             for line in each.lines(name):
-                if line.outcome is not Outcome.MAPPED:
+                if line.outcome is not Outcome.MAPPED and line.note:
                     place = f"{each.dialect} ({', '.join(line.where)})" if line.where else each.dialect
                     whys.setdefault(line.note, []).append(place)
         everywhere = [each.dialect for each in told]
@@ -162,7 +171,7 @@ def _vendors(found: Iterable[Spoken]) -> Sheet:
 
 def _parameters(told: Sequence[Spoken]) -> Sheet:
     sheet = Sheet("parameter", *(each.dialect for each in told), box=box.SIMPLE_HEAD, show_lines=True)
-    for name in RESPONSES:
+    for name in _names(told):
         sheet.add_row(name, *(_explained(each, name) for each in told))
     return sheet
 

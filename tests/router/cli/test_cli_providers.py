@@ -25,7 +25,11 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> dict[str, Vendor]:
     """Vendors of which two speak one dialect in the same way, and one in another."""
 
     class Shy(type(toy())):  # type: ignore[misc]  # the toy's class
-        table = {**TOY, "store": Parameter("store", Outcome.IGNORED, "is shy")}
+        table = {
+            **TOY,
+            "top_k": Parameter("top_k", Outcome.MAPPED, "its own"),
+            "store": Parameter("store", Outcome.IGNORED, "is shy"),
+        }
 
     native = OpenAI("openai")
     vendors = dict(
@@ -97,6 +101,8 @@ def test_markdown(capsys: pytest.CaptureFixture[str]) -> None:
     assert "|---|---|---|" in lines
     assert "| `store` | yes | yes / ignored |" in lines
     assert "| `top_p` | 400 | 400 |" in lines
+    assert "| `top_k` | 400 | 400 / yes |" in lines
+    assert [line for line in lines if line.startswith("- `top_k`: messages, converse (second): is not OpenAI's")]
     assert "- `top_p`: toys have none." in lines
     assert "- `store`: converse (third): is shy." in lines
     assert not [line for line in lines if line.startswith("- `input`")]
