@@ -19,7 +19,7 @@ NAMING: Final = Naming(re.compile(r"^[^a-zA-Z_]|[^a-zA-Z0-9_.:-]"), 64)
 
 _SEARCHES: Final = re.compile(r"web_search(?:_preview)?(?:_\d{4}_\d{2}_\d{2})?")
 _EMPTY_SCHEMA: Final = frozenset({"type", "properties", "required", "additionalProperties", "$schema", "title"})
-_LIMITED: Final = "limited to some tools that Google runs"
+_ONLY_FUNCTIONS: Final = "only functions can be required"
 
 
 def write_tools(asked: Asked, body: JsonObject) -> dict[str, str]:
@@ -30,7 +30,7 @@ def write_tools(asked: Asked, body: JsonObject) -> dict[str, str]:
     given = tools_of(asked, NAMING)
     choice = choice_of(asked, given)
     declared = functions(given)
-    own = _own(asked, given, together=bool(declared)) if choice is None or choice.mode != "none" else []
+    own = _own(asked, given, choice, together=bool(declared))
     tools: list[Json] = []
     if declared:
         tools.append({"functionDeclarations": [_declaration(each) for each in declared]})
@@ -45,7 +45,7 @@ def write_tools(asked: Asked, body: JsonObject) -> dict[str, str]:
         if own:
             config["includeServerSideToolInvocations"] = True
     elif choice is not None and choice.mode == "required":
-        asked.refuse("tool_choice", "only functions can be required")
+        asked.refuse("tool_choice", _ONLY_FUNCTIONS)
     if config:
         body["toolConfig"] = config
     return {each.name: each.wire for each in declared}
@@ -62,13 +62,15 @@ def _declaration(function: Function) -> JsonObject:
 
 def _calling(asked: Asked, choice: Choice | None, declared: Sequence[Function]) -> JsonObject | None:
     """`functionCallingConfig`; None if the model may do as it likes."""
-    if choice is not None and choice.hosted:
-        asked.refuse("tool_choice", f"it can't be {_LIMITED}")
     if choice is not None and choice.names:
         wires = {each.name: each.wire for each in declared}
         mode = "ANY" if choice.mode == "required" else "VALIDATED"
         return {"mode": mode, "allowedFunctionNames": [wires[name] for name in choice.names]}
-    if choice is not None and choice.mode != "auto" and not choice.hosted:
+    if choice is not None and choice.hosted:
+        if choice.mode == "required":
+            asked.refuse("tool_choice", _ONLY_FUNCTIONS)
+        return {"mode": "NONE"}
+    if choice is not None and choice.mode != "auto":
         return {"mode": "NONE" if choice.mode == "none" else "ANY"}
     # what makes arguments keep to their schemas; required calls always do
     strict = any(each.strict for each in declared)
@@ -77,12 +79,12 @@ def _calling(asked: Asked, choice: Choice | None, declared: Sequence[Function]) 
     return None
 
 
-def _own(asked: Asked, tools: Sequence[Tool], *, together: bool) -> list[Json]:
-    """Google's own tools. Before generation 3 they and functions exclude each other."""
+def _own(asked: Asked, tools: Sequence[Tool], choice: Choice | None, *, together: bool) -> list[Json]:
+    """Google's own tools that may be used. Before generation 3 they and functions exclude each other."""
     found: list[Json] = []
     version = generation(asked.model).version
     for tool in tools:
-        if not isinstance(tool, Hosted):
+        if not isinstance(tool, Hosted) or not _allowed(tool, choice):
             continue
         if together and version is not None and version < (3, 0):
             asked.refuse(tool.where, f"{asked.model} takes no such tool beside functions")
@@ -91,6 +93,12 @@ def _own(asked: Asked, tools: Sequence[Tool], *, together: bool) -> list[Json]:
         if own is not None:
             found.append(own)
     return found
+
+
+def _allowed(tool: Hosted, choice: Choice | None) -> bool:
+    if choice is None or choice.mode == "none":
+        return choice is None
+    return tool.kind in choice.hosted or not (choice.names or choice.hosted)
 
 
 def _hosted(asked: Asked, tool: Hosted) -> JsonObject | None:

@@ -280,6 +280,22 @@ def test_beside_functions_its_tools_must_be_announced_and_old_models_take_either
     assert written(tools=[SEARCH], model="gemini-2.5-flash")["tools"] == [{"googleSearch": {}}]
 
 
+def test_choices_limit_googles_tools_too() -> None:
+    function, search = {"type": "function", "name": "weather"}, {"type": "web_search"}
+    tools = [WEATHER, SEARCH, {"type": "code_interpreter"}]
+
+    def chosen(*allowed: Any) -> Any:
+        return written(tools=tools, tool_choice={"type": "allowed_tools", "mode": "auto", "tools": list(allowed)})
+
+    both = chosen(function, search)
+    assert both["tools"][1:] == [{"googleSearch": {}}]
+    assert both["toolConfig"]["functionCallingConfig"] == {"mode": "VALIDATED", "allowedFunctionNames": ["weather"]}
+    assert chosen(function)["tools"][1:] == []
+    alone = chosen(search)
+    assert alone["tools"][1:] == [{"googleSearch": {}}]
+    assert alone["toolConfig"]["functionCallingConfig"] == {"mode": "NONE"}
+
+
 @pytest.mark.parametrize(
     ("where", "body"),
     [
