@@ -42,6 +42,12 @@ class Model:
     adaptive: bool = True
     budgets: bool = False
     disabled: bool = True
+    between: bool = False
+    """Whether it takes `between_tools`."""
+    forced: str = "always"
+    """When a tool can be forced: always (but not on a budget), unless it thinks (unthinking), never."""
+    bound: bool = False
+    """Whether thinking is bound to its conversation."""
     sampling: bool = False
     both: bool = False
     """Whether temperature and top_p may be given together."""
@@ -50,20 +56,24 @@ class Model:
     efforts: frozenset[str] = _EVERYTHING
 
 
+_OLD = {"adaptive": False, "sampling": True, "prefill": True, "efforts": frozenset[str](), "forced": "unthinking"}
+_NEWEST = {"disabled": False, "forced": "never", "bound": True}
 MODELS: dict[str, Model] = {
-    "claude-3-5-sonnet-20241022": Model(
-        False, sampling=True, both=True, formats=False, prefill=True, efforts=frozenset()
+    "claude-3-5-sonnet-20241022": Model(**{**_OLD, "both": True, "formats": False}),  # type: ignore[arg-type]
+    "claude-3-7-sonnet-20250219": Model(**{**_OLD, "budgets": True, "both": True, "formats": False}),  # type: ignore[arg-type]
+    "claude-sonnet-4-5": Model(**{**_OLD, "budgets": True}),  # type: ignore[arg-type]
+    "claude-haiku-4-5@20251001": Model(**{**_OLD, "budgets": True}),  # type: ignore[arg-type]
+    "claude-sonnet-4-6": Model(
+        budgets=True, sampling=True, efforts=frozenset({"low", "medium", "high"}), forced="unthinking"
     ),
-    "claude-3-7-sonnet-20250219": Model(
-        False, True, sampling=True, both=True, formats=False, prefill=True, efforts=frozenset()
-    ),
-    "claude-sonnet-4-5": Model(False, True, sampling=True, prefill=True, efforts=frozenset()),
-    "claude-haiku-4-5@20251001": Model(False, True, sampling=True, prefill=True, efforts=frozenset()),
-    "claude-sonnet-4-6": Model(True, True, sampling=True, efforts=frozenset({"low", "medium", "high"})),
-    "claude-opus-4-7": Model(),
+    "claude-opus-4-7": Model(forced="unthinking"),
+    "claude-opus-4-8": Model(),
     "claude-opus-5": Model(),
-    "claude-sonnet-5-5": Model(),
-    "claude-fable-5-1": Model(disabled=False),
+    "claude-fable-5": Model(disabled=False),
+    "claude-fable-5-1": Model(**_NEWEST),  # type: ignore[arg-type]
+    "claude-opus-5-5": Model(**_NEWEST),  # type: ignore[arg-type]
+    "claude-sonnet-5-5": Model(**{**_NEWEST, "between": True}),  # type: ignore[arg-type]
+    "claude-haiku-5-5": Model(bound=True),
 }
 
 _BODY = _names(
@@ -110,6 +120,7 @@ _TOOL = _names(
 _CHOICES = {"auto": "disable_parallel_tool_use", "any": "disable_parallel_tool_use", "none": ""}
 _CHOICES["tool"] = "name disable_parallel_tool_use"
 _THINKING = {"enabled": "budget_tokens display", "adaptive": "display", "disabled": "", "between_tools": ""}
+BINDING = "thinking-binding-controls-2026-08-01"
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
 _PERSONAL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+|\+?[\d\s().-]{7,20}")
 
@@ -133,7 +144,8 @@ def known(value: object, names: str | frozenset[str], where: str) -> Json:
 class Judge:
     """Reads one request body. `signed` tells whether a thinking block is one that the service signed."""
 
-    def __init__(self, body: Json, model: Model, version: str, signed: Callable[[Json], bool]) -> None:
+    def __init__(self, body: Json, model: Model, version: str, signed: Callable[[Json], bool], betas: str = "") -> None:
+        self.betas = betas.split(",")
         self.body = body
         self.model = model
         self.version = version
@@ -169,15 +181,19 @@ class Judge:
         if thinking is None:
             need("thinking" not in self.body, "thinking: Input should be a valid dictionary")
             return
-        kind = str(known(thinking, "type budget_tokens display", "thinking").get("type"))
+        kind = str(known(thinking, "type budget_tokens display block_binding", "thinking").get("type"))
         need(
             kind in _THINKING,
             f"thinking: Input tag {kind!r} found using 'type' does not match any of the expected tags",
         )
-        known(thinking, f"type {_THINKING[kind]}", f"thinking.{kind}")
+        binding = " block_binding" if BINDING in self.betas and kind in ("enabled", "adaptive") else ""
+        known(thinking, f"type {_THINKING[kind]}{binding}", f"thinking.{kind}")
+        behaviour = known(thinking.get("block_binding", {}), "prefix_mismatch_behavior", "thinking.block_binding")
+        need(set(behaviour.values()) <= {"error", "drop_block"}, "thinking.block_binding: unexpected value")
         need(thinking.get("display") in (None, "summarized", "omitted"), "thinking.display: unexpected value")
         takes = {"enabled": self.model.budgets, "adaptive": self.model.adaptive, "disabled": self.model.disabled}
-        need(takes.get(kind), f'"thinking.type.{kind}" is not supported for this model.')
+        takes["between_tools"] = self.model.between
+        need(takes[kind], f'"thinking.type.{kind}" is not supported for this model.')
         if kind == "enabled":
             budget = thinking.get("budget_tokens")
             need(type(budget) is int, "thinking.enabled.budget_tokens: Field required")
@@ -256,7 +272,10 @@ class Judge:
             f"Tool '{choice.get('name')}' not found in provided tools",
         )
         forced = kind in ("any", "tool")
-        need(not (forced and self.thinks), "Thinking may not be enabled when tool_choice forces tool use.")
+        need(not forced or self.model.forced != "never", f"tool_choice.{kind} is not supported for this model.")
+        budget = self.body.get("thinking", {}).get("type") == "enabled"
+        thinks = budget or (self.thinks and self.model.forced == "unthinking")
+        need(not (forced and thinks), "Thinking may not be enabled when tool_choice forces tool use.")
 
     def check_output(self) -> None:
         """`output_config`."""
@@ -291,9 +310,14 @@ class Judge:
             waiting = {block["id"] for block in blocks if block["type"] == "tool_use"}
             if role == "assistant":
                 self.check_turn(blocks, number)
+        called = any(
+            block.get("type") == "tool_use" for turn in messages for block in turn["content"] if "type" in block
+        )
+        need(self.tools or not called, "Requests which include `tool_use` or `tool_result` blocks must define tools")
         ids = ", ".join(sorted(waiting))
         need(not waiting, f"`tool_use` ids were found without `tool_result` blocks immediately after: {ids}")
-        if last == "assistant":
+        paused = last == "assistant" and blocks[-1]["type"].endswith("_tool_result")
+        if last == "assistant" and not paused:
             need(self.model.prefill, "This model does not support assistant message prefill.")
             need(not self.thinks, "prefill is not supported when thinking is enabled")
             text = blocks[-1].get("text", "")

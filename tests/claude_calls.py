@@ -43,8 +43,9 @@ def request(
 
 def written(body: dict[str, Any] | str = "Hi", model: str = LATEST, **call: Any) -> dict[str, Any]:
     """The body that is sent for a call, once the API would take it."""
-    sent: dict[str, Any] = json.loads(request(body, model, **call).content)
-    Judge(sent, MODELS[model], "2023-06-01", lambda block: True).check()
+    found = request(body, model, **call)
+    sent: dict[str, Any] = json.loads(found.content)
+    Judge(sent, MODELS[model], "2023-06-01", lambda block: True, found.headers.get("anthropic-beta", "")).check()
     return sent
 
 

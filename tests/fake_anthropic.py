@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from aiohttp import web
-from anthropic_rules import MODELS, VERSIONS, Judge, Model, Refused, need
+from anthropic_rules import MODELS, VERSIONS, Judge, Refused, need
 
 Json = dict[str, Any]
 FIXTURES = Path(__file__).parent / "fixtures" / "messages"
@@ -81,6 +81,9 @@ class FakeAnthropic:
         """Messages of the requests it refused by itself."""
         self._answers: deque[Answer | Json] = deque()
         self._signed: list[Json] = []
+        self._bound: dict[str, str] = {}
+        self.unbound: list[Json] = []
+        """Thinking that was given back in another conversation than it was made in."""
 
     @property
     def body(self) -> Json:
@@ -162,11 +165,24 @@ class FakeAnthropic:
         model = MODELS.get(body.get("model", ""))
         if model is None:
             raise Refused(f"model: {body.get('model')}", "not_found_error", 404)
-        self._judge(body, model, version)
+        Judge(body, model, version, lambda block: block in self._signed, headers.get("anthropic-beta", "")).check()
+        if model.bound:
+            self._check_binding(body)
         return body, body["model"]
 
-    def _judge(self, body: Json, model: Model, version: str) -> None:
-        Judge(body, model, version, lambda block: block in self._signed).check()
+    def _check_binding(self, body: Json) -> None:
+        """Thinking that is given back is bound to all that stood before it."""
+        binding = (body.get("thinking") or {}).get("block_binding") or {}
+        for place, turn in enumerate(body["messages"]):
+            for block in turn["content"]:
+                before = self._bound.get(_text(block))
+                if before in (None, _before(body, place)):
+                    continue
+                self.unbound.append(block)
+                lenient = binding.get("prefix_mismatch_behavior") == "drop_block"
+                need(
+                    lenient, "Invalid `signature` in `thinking` block. The block is bound to a different conversation."
+                )
 
     def _rendered(self, answer: Answer | Json, body: Json, model: str) -> Answer:
         if isinstance(answer, Answer):
@@ -174,17 +190,19 @@ class FakeAnthropic:
         stream = bool(body.get("stream"))
         if set(answer) == {"fixture"}:
             whole = message(answer["fixture"])
-            self._remember(whole)
+            self._remember(whole, body)
             content = fixture(f"{answer['fixture']}.{'sse' if stream else 'json'}")
         else:
             whole = {**answer, "model": model}
-            self._remember(whole)
+            self._remember(whole, body)
             content = streamed(whole) if stream else json.dumps(whole).encode()
         return Answer(content, kind="text/event-stream; charset=utf-8" if stream else "application/json")
 
-    def _remember(self, reply: Json) -> None:
+    def _remember(self, reply: Json, body: Json) -> None:
         """What it has signed, it will know again."""
-        self._signed += [block for block in reply["content"] if block["type"] in ("thinking", "redacted_thinking")]
+        signed = [block for block in reply["content"] if block["type"] in ("thinking", "redacted_thinking")]
+        self._signed += signed
+        self._bound |= {_text(block): _before(body, len(body["messages"])) for block in signed}
 
     async def _reply(self, request: web.Request, answer: Answer) -> web.StreamResponse:
         headers = {
@@ -203,6 +221,14 @@ class FakeAnthropic:
         transport.close()
         await asyncio.Event().wait()  # the loss of the connection cancels this
         return reply
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _before(body: Json, place: int) -> str:
+    return _text([body.get("system"), body.get("tools"), body["messages"][:place]])
 
 
 def need_key(headers: Mapping[str, str], foundry: bool) -> None:

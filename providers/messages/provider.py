@@ -10,6 +10,7 @@ from providers.errors import APIError
 from providers.google import address as google
 from providers.messages import address
 from providers.messages.blame import error_of_reply
+from providers.messages.generations import generation
 from providers.messages.reply import Reply
 from providers.messages.request import write
 from providers.messages.table import TABLE
@@ -25,6 +26,7 @@ from providers.types import Call, Deployment, HttpReply, HttpRequest, JsonObject
 _OAUTH: Final = "sk-ant-oat"
 """What tokens of OAuth begin with, which are no API keys."""
 _BETA: Final = "anthropic-beta"
+_BINDING: Final = "thinking-binding-controls-2026-08-01"
 _VERTEX_VERSION: Final = "vertex-2023-10-16"
 _ELSEWHERE: Final = "global"
 """Where Claude is on Vertex AI, if the deployment does not say: not every region has it."""
@@ -35,6 +37,9 @@ class Messages(Translator):
 
     table = TABLE
     naming = NAMING
+    listed = frozenset({_BETA})
+    binding = True
+    """Whether it can be told to leave out thinking that is bound to another conversation."""
 
     # where and who: what subclasses change
 
@@ -64,29 +69,27 @@ class Messages(Translator):
         return with_query(*url.partition("?")[::2], call.query) if call.query else url
 
     def headers(self, asked: Asked) -> Mapping[str, str]:
-        """The version of the API."""
-        return {"anthropic-version": self.version(asked.deployment)}
+        """The version of the API, and what is asked for of what it does not have yet."""
+        headers = {"anthropic-version": self.version(asked.deployment)}
+        if self.binding and _thought_before(asked) and generation(asked.deployment, asked.model).bound:
+            headers[_BETA] = _BINDING
+        return headers
 
     def authorize(self, request: HttpRequest, deployment: Deployment, token: Token | None) -> HttpRequest:
-        """With who calls, unless headers of one's own say it; flags of deployment and call are joined."""
-        headers = dict(request.headers)
+        """With who calls, unless headers of one's own say it."""
+        if any(name in request.headers for name in ("authorization", "x-api-key", "api-key")):
+            return request
         if isinstance(token, str):
             said = self.credentials(token, is_token=True)
         elif deployment.api_key is not None and deployment.token_source is None:
             said = self.credentials(deployment.api_key.get_secret_value(), is_token=False)
         else:
-            said = {}
-        if not any(name in headers for name in ("authorization", "x-api-key", "api-key")):
-            headers.update(said)
-        own = [value for name, value in deployment.headers.items() if name.lower() == _BETA]
-        if own:
-            flags = [flag.strip() for value in (*own, headers[_BETA]) for flag in value.split(",")]
-            headers[_BETA] = ",".join(dict.fromkeys(flag for flag in flags if flag))
-        return replace(request, headers=headers)
+            return request
+        return replace(request, headers={**request.headers, **said})
 
     def write(self, asked: Asked) -> JsonObject:
         """The body."""
-        return write(asked, self.version(asked.deployment))
+        return write(asked, self.version(asked.deployment), binding=self.binding)
 
     def read(self, json: JsonObject, narrator: Narrator, call: Call, deployment: Deployment) -> None:
         """Tell a whole message."""
@@ -104,6 +107,8 @@ class Messages(Translator):
 class FoundryMessages(Messages):
     """Claude on Microsoft Foundry: `azure_ai/claude-…`."""
 
+    binding = False
+
     def endpoint(self, deployment: Deployment) -> tuple[str, str]:
         """`/anthropic/v1/messages`."""
         return address.foundry(deployment.api_base or "")
@@ -115,6 +120,8 @@ class FoundryMessages(Messages):
 
 class VertexMessages(Messages):
     """Claude on Vertex AI: `vertex_ai/claude-…`. It fetches no files, so they are downloaded for it."""
+
+    binding = False
 
     def address(self, asked: Asked) -> str:
         """The model's URL, which depends on whether the answer is streamed."""
@@ -160,3 +167,10 @@ class VertexMessages(Messages):
             if isinstance(part, (Image, File))
         ]
         return [part.source.url for part in parts if isinstance(part.source, Address)]
+
+
+def _thought_before(asked: Asked) -> bool:
+    """Whether the turns before may have reasoning."""
+    given = asked.get("input")
+    items = (*asked.call.history, *(given if isinstance(given, list) else ()))
+    return any(isinstance(item, dict) and item.get("type") == "reasoning" for item in items)

@@ -14,8 +14,8 @@ from providers import jsonio
 from providers.faults import malformed
 from providers.messages.blame import error_of_frame
 from providers.messages.formats import TOOL, asks_for_json
+from providers.messages.generations import seal_family
 from providers.messages.searches import annotation, record
-from providers.messages.turns import FAMILY
 from providers.messages.usage import Counts
 from providers.translation.narrator import Narrator, Reason
 from providers.translation.sealed import seal
@@ -42,7 +42,7 @@ class Reply:
 
     __slots__ = (
         "_arguments", "_began", "_block", "_call", "_citations", "_counts", "_deployment", "_details", "_kind",
-        "_narrator", "_reason", "_searches", "_signature", "_texts",
+        "_narrator", "_reason", "_searches", "_served", "_signature", "_texts",
     )  # fmt: skip
 
     def __init__(self, narrator: Narrator, call: Call, deployment: Deployment) -> None:
@@ -63,6 +63,8 @@ class Reply:
         """Where the open text begins, in the text that is told."""
         self._searches: dict[str, JsonObject] = {}
         """What the vendor's own tools were asked, by the ids of the calls, until the results are there."""
+        self._served: list[Json] = []
+        """Their calls and results, as they came."""
 
     # the frames of a stream
 
@@ -174,6 +176,9 @@ class Reply:
         for use in self._searches.values():
             self._tell(record(use, None))
         narrator = self._narrator
+        if reason == "pause_turn" and self._served:
+            narrator.close()
+            self._seal(self._served)  # to be given back, so that the turn goes on where it stopped
         if reason == "refusal":
             narrator.refusal(_explanation(self._details))
         if reason not in _USUAL:  # of what is told otherwise the same, or not at all
@@ -191,9 +196,14 @@ class Reply:
     def _close_thought(self) -> None:
         if self._signature:
             thought: JsonObject = {"type": "thinking", "thinking": "".join(self._texts), "signature": self._signature}
-            self._narrator.seal(seal(FAMILY, [thought]))
+            self._seal([thought])
         else:  # it was cut off, or the server signs nothing: it can't be given back
             self._narrator.close()
+
+    def _seal(self, blocks: list[Json]) -> None:
+        deployment, wildcard = self._deployment, self._call.wildcard
+        model = deployment.model.replace("*", wildcard, 1) if wildcard else deployment.model
+        self._narrator.seal(seal(seal_family(deployment, model), blocks))
 
     def _argue(self, piece: str) -> None:
         self._arguments.append(piece)
@@ -222,8 +232,9 @@ class Reply:
         narrator, use = self._narrator, self._searches.pop(str(block.get("tool_use_id")), None)
         if kind == "redacted_thinking":
             narrator.close()
-            narrator.seal(seal(FAMILY, [block]))
+            self._seal([block])
         elif use is not None:
+            self._served += [use, block]
             self._tell(record(use, block))
         else:  # whatever it is, the caller sees it as it came
             narrator.item({name: value for name, value in block.items() if name != "id"}, "item")

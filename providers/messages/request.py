@@ -9,7 +9,7 @@ from typing import Final, cast
 
 from providers.messages.formats import TOOL, form, form_tool
 from providers.messages.generations import Generation, generation
-from providers.messages.thinking import Thinking, thinking, without
+from providers.messages.thinking import Thinking, rules_out_force, thinking, without
 from providers.messages.tools import NAMING, declarations, selection
 from providers.messages.turns import Turns
 from providers.translation.asked import Asked, wrong
@@ -32,8 +32,11 @@ _TIERS: Final[Mapping[Json, str]] = {
 _LIVES: Final[Mapping[Json, str | None]] = {None: None, "30m": "1h", "12h": "1h", "24h": "1h", "in_memory": None}
 
 
-def write(asked: Asked, version: str) -> JsonObject:
-    """The body, in the words of this version of the API. Raises `BadRequestError` for what can't be said."""
+def write(asked: Asked, version: str, *, binding: bool) -> JsonObject:
+    """The body, in the words of this version of the API. Raises `BadRequestError` for what can't be said.
+
+    `binding`: whether the server can be told to leave out thinking that is bound to another conversation.
+    """
     model = generation(asked.deployment, asked.model)
     tools = tools_of(asked, NAMING)
     turns = Turns(asked, {tool.name: tool.wire for tool in functions(tools)})
@@ -44,6 +47,8 @@ def write(asked: Asked, version: str) -> JsonObject:
     thought = thinking(asked, model)
     if thought.config is not None and thought.config.get("type") == "enabled" and turns.begun_unthinking:
         thought = without(asked, thought, "the turn goes on after calls of tools that were made without thinking")
+    if binding and model.bound and turns.signed:
+        thought = _unbound(thought)
     body: JsonObject = {
         "model": asked.model,
         "max_tokens": thought.max_tokens,
@@ -62,6 +67,14 @@ def write(asked: Asked, version: str) -> JsonObject:
     return body
 
 
+def _unbound(thought: Thinking) -> Thinking:
+    """The same, where what was changed of the conversation since costs the thinking before, and not the call."""
+    config = thought.config or {"type": "adaptive"}  # which is what these models do anyway
+    if config.get("type") == "adaptive":
+        thought.config = {**config, "block_binding": {"prefix_mismatch_behavior": "drop_block"}}
+    return thought
+
+
 def _config(body: JsonObject) -> JsonObject:
     return cast("JsonObject", body.setdefault("output_config", {}))
 
@@ -73,7 +86,7 @@ def _say_tools(
     said = declarations(asked, tools, choice, model)
     if said:
         body["tools"] = said
-        selected = selection(asked, choice, turns.wires, thinks=thought.on)
+        selected = selection(asked, choice, turns.wires, rules_out_force(thought, model))
         if selected is not None:
             body["tool_choice"] = selected
     elif turns.called:  # past calls are refused where there are no tools
@@ -92,18 +105,18 @@ def _say_form(asked: Asked, body: JsonObject, turns: Turns, thought: Thinking, m
     elif model.structured:
         _config(body)["format"] = {"type": "json_schema", "schema": wanted.schema}
     else:
-        _say_form_tool(asked, body, form_tool(wanted), Choice("required"), thought)
+        _say_form_tool(asked, body, form_tool(wanted), rules_out_force(thought, model))
 
 
-def _say_form_tool(asked: Asked, body: JsonObject, tool: JsonObject, choice: Choice, thought: Thinking) -> None:
+def _say_form_tool(asked: Asked, body: JsonObject, tool: JsonObject, unforced: str | None) -> None:
     """Before Claude 4.5, what keeps to a schema are the arguments of a tool that must be called."""
     others = cast("list[Json]", body.get("tools") or [])
     silent = body.get("tool_choice") == {"type": "none"}
     body["tools"] = [*others, tool]
     alone = not others or silent
     selected: JsonObject | None = {"type": "tool", "name": TOOL} if alone else {"type": "any"}
-    if thought.on:
-        selected = selection(asked, choice, {}, thinks=True)
+    if unforced is not None:
+        selected = selection(asked, Choice("required"), {}, unforced)
     body.pop("tool_choice", None)
     if selected is not None:
         body["tool_choice"] = selected

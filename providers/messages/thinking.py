@@ -71,6 +71,15 @@ def thinking(asked: Asked, model: Generation) -> Thinking:
     return _budgeted(asked, model, wanted or "medium", given)
 
 
+def rules_out_force(found: Thinking, model: Generation) -> str | None:
+    """Why no tool can be forced, if none can."""
+    if model.forced == "never":
+        return "this model can't be made to call a tool; it may"
+    if found.on and (model.forced != "always" or (found.config or {}).get("type") == "enabled"):
+        return "while it thinks, Claude can't be made to call a tool; it may"
+    return None
+
+
 def without(asked: Asked, found: Thinking, why: str) -> Thinking:
     """The same without thinking."""
     asked.note("reasoning", why)
@@ -87,10 +96,10 @@ def _tokens(asked: Asked) -> int | None:
 
 
 def _off(asked: Asked, model: Generation) -> JsonObject | None:
-    if not model.obeys:
+    if model.off is None:
         asked.refuse("reasoning.effort", f"{asked.model} always thinks")
         return None
-    return {"type": "disabled"} if model.always else None
+    return {"type": model.off} if model.always else None
 
 
 def _adaptive(asked: Asked, model: Generation, effort: str | None, summary: Json, given: int | None) -> Thinking:

@@ -75,14 +75,14 @@ def _hosted(asked: Asked, tool: Hosted) -> JsonObject | None:
     return said
 
 
-def selection(asked: Asked, choice: Choice | None, wires: Mapping[str, str], *, thinks: bool) -> JsonObject | None:
-    """`tool_choice`, or None where the default will do. A tool can't be forced on a model that thinks."""
+def selection(asked: Asked, choice: Choice | None, wires: Mapping[str, str], unforced: str | None) -> JsonObject | None:
+    """`tool_choice`, or None where the default will do. `unforced`: why no tool can be forced."""
     said: JsonObject = {"type": "auto"}
     if choice is not None and choice.mode == "none":
         return {"type": "none"}
     if choice is not None and choice.mode == "required":
-        if thinks:
-            asked.note("tool_choice", "while it thinks, Claude can't be made to call a tool; it may")
+        if unforced is not None:
+            asked.note("tool_choice", unforced)
         else:
             said = _forced(choice, wires)
     parallel = asked.get("parallel_tool_calls")

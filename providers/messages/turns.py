@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, cast
 
 from providers.messages.content import blocks
+from providers.messages.generations import seal_family
 from providers.messages.tools import NAMING
 from providers.translation.asked import Asked, wrong
 from providers.translation.entries import Entry, File, FunctionCall, FunctionOutput, Image, Said, Thought
@@ -21,10 +22,10 @@ from providers.translation.sealed import unseal
 from providers.translation.tools import wire_name
 from providers.types import Json, JsonObject
 
-FAMILY: Final = "claude"
-"""Of sealed thinking: every Claude, wherever it is hosted, takes that of every other."""
 _ID: Final = re.compile(r"[a-zA-Z0-9_-]+")
 _SIGNED: Final = frozenset({"thinking", "redacted_thinking"})
+_SEALED: Final = re.compile(r"(redacted_)?thinking|server_tool_use|\w+_tool_result")
+"""Blocks that a reply seals: `reply` says when."""
 _Role = Literal["user", "assistant"]
 
 
@@ -39,6 +40,8 @@ class Turns:
     messages: list[JsonObject] = field(default_factory=list)
     called: dict[str, str] = field(default_factory=dict)
     """The functions that were called, by their names on the wire."""
+    signed: bool = False
+    """Whether thinking is given back."""
 
     def add(self, entries: Iterable[Entry]) -> None:
         """Say all of it. Raises `BadRequestError` if there is nothing to say."""
@@ -95,10 +98,11 @@ class Turns:
         self._put("user", [result])
 
     def _thought(self, entry: Thought) -> None:
-        found = unseal(FAMILY, entry.sealed)
-        if found is None:
-            self.asked.note(entry.where, "reasoning that Claude did not sign can't be given back to it")
+        found = unseal(seal_family(self.asked.deployment, self.asked.model), entry.sealed)
+        if found is None or not all(_is_sealed(block) for block in found):
+            self.asked.note(entry.where, "reasoning that this Claude did not sign can't be given back to it")
         else:
+            self.signed = True
             self._put("assistant", found)
 
     def _put(self, role: _Role, content: list[Json]) -> None:
@@ -116,6 +120,11 @@ class Turns:
         text = block.get("text")
         if last["role"] == "assistant" and isinstance(text, str):
             block["text"] = text.rstrip()
+
+
+def _is_sealed(block: Json) -> bool:
+    kind = block.get("type") if isinstance(block, dict) else None
+    return isinstance(kind, str) and _SEALED.fullmatch(kind) is not None
 
 
 def _id(call_id: str) -> str:

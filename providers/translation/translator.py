@@ -72,6 +72,8 @@ class Translator(ABC):
     """What becomes of each parameter."""
     naming: ClassVar[Naming]
     """What the dialect takes for the name of a function."""
+    listed: ClassVar[frozenset[str]] = frozenset()
+    """Headers whose values are lists: those of the dialect, of the deployment and of the call are joined."""
 
     def __init__(
         self,
@@ -141,9 +143,10 @@ class Translator(ABC):
             "content-type": "application/json",
             "user-agent": "homing-router",
             **self.headers(asked),
-            **{name.lower(): value for name, value in deployment.headers.items()},
-            **{name.lower(): value for name, value in call.headers.items()},
         }
+        for name, value in (*deployment.headers.items(), *call.headers.items()):
+            name = name.lower()
+            headers[name] = _both(headers[name], value) if name in self.listed and name in headers else value
         request = HttpRequest("POST", self.address(asked), headers, content, tuple(asked.dropped))
         return self.authorize(request, deployment, token)
 
@@ -274,6 +277,12 @@ class _Known:
             Call(call.group, body=body, drop_params=True), Deployment("", "", "", ""), self._translator.table, ""
         )
         return {each.wire: (each.name, each.custom) for each in functions(tools_of(asked, self._translator.naming))}
+
+
+def _both(first: str, second: str) -> str:
+    """Two lists of names, with commas between, as one."""
+    names = [name.strip() for name in f"{first},{second}".split(",")]
+    return ",".join(dict.fromkeys(name for name in names if name))
 
 
 def joined(body: JsonObject, extra: Mapping[str, Json]) -> JsonObject:

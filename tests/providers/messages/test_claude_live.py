@@ -153,3 +153,32 @@ async def test_an_error_at_the_start_is_tried_elsewhere(fake: FakeAnthropic) -> 
         stream = await router.aresponses("claude", "Hi", stream=True)
         assert check_stream(await read(stream))["status"] == "completed"
     assert len(fake.received) == 2
+
+
+@both
+async def test_a_turn_that_was_paused_goes_on(fake: FakeAnthropic, stream: bool) -> None:
+    entry = {"model_name": "claude", "litellm_params": {**HOSTS["anthropic"], "api_base": fake.url}}
+    async with Router(model_list=[entry]) as router:
+        tools = [{"type": "web_search"}]
+        fake.play("pause_turn")
+        first = await ask(router, stream, "Search.", tools=tools)
+        assert (first["status"], first["stop_reason"]) == ("incomplete", "pause_turn")
+        fake.play("web_search")
+        await ask(router, stream, [], previous_response_id=first["id"], tools=tools)
+    assert fake.body["messages"][1] == {"role": "assistant", "content": message("pause_turn")["content"]}
+    assert not fake.refused
+
+
+@both
+async def test_a_conversation_may_change_though_its_thinking_is_bound_to_it(fake: FakeAnthropic, stream: bool) -> None:
+    params = {**HOSTS["anthropic"], "model": "anthropic/claude-opus-5-5", "api_base": fake.url}
+    async with Router(model_list=[{"model_name": "claude", "litellm_params": params}]) as router:
+        fake.play("thinking")
+        first = await ask(router, stream, "Think.", instructions="Be brief.")
+        fake.play("thinking")
+        second = await ask(router, stream, "On.", instructions="Be brief.", previous_response_id=first["id"])
+        assert not fake.unbound
+        fake.play("text")
+        await ask(router, stream, "And?", previous_response_id=second["id"])
+    assert len(fake.unbound) == 2
+    assert not fake.refused

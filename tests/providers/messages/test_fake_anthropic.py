@@ -74,6 +74,25 @@ async def test_the_official_client_continues_with_the_thinking_it_was_given(fake
             )
 
 
+async def test_thinking_of_the_newest_is_bound_to_its_conversation(fake: FakeAnthropic) -> None:
+    async with await official(fake) as client:
+        newest = ask(model="claude-opus-5-5")
+        fake.play("thinking")
+        first = await client.messages.create(**newest)
+        turns = [*ASK, {"role": "assistant", "content": first.content}, {"role": "user", "content": "And?"}]
+        fake.play("text")
+        await client.messages.create(**{**newest, "messages": turns})
+        with pytest.raises(anthropic.BadRequestError, match="bound to a different conversation"):
+            await client.messages.create(**{**newest, "messages": turns, "system": "Be brief."})
+        fake.play("text")
+        await client.beta.messages.create(
+            **{**newest, "messages": turns, "system": "Be brief."},
+            thinking={"type": "adaptive", "block_binding": {"prefix_mismatch_behavior": "drop_block"}},
+            betas=["thinking-binding-controls-2026-08-01"],
+        )
+    assert len(fake.unbound) == 2
+
+
 async def test_vertex_and_foundry_by_their_official_clients(fake: FakeAnthropic) -> None:
     vertex = anthropic.AsyncAnthropicVertex(
         region="global", project_id="p-1", access_token=TOKEN, base_url=f"{fake.url}/v1", max_retries=0
@@ -193,7 +212,19 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("while providing tools", {"tool_choice": {"type": "auto"}}),
     ("not found in provided", {"tools": [WEATHER], "tool_choice": {"type": "tool", "name": "x"}}),
     ("does not match any", {"tools": [WEATHER], "tool_choice": {"type": "required"}}),
-    ("forces tool use", {"tools": [WEATHER], "tool_choice": {"type": "any"}, "thinking": {"type": "adaptive"}}),
+    (
+        "forces tool use",
+        {
+            "model": "claude-opus-4-7",
+            "tools": [WEATHER],
+            "tool_choice": {"type": "any"},
+            "thinking": {"type": "adaptive"},
+        },
+    ),
+    ("not supported for this", {"model": "claude-opus-5-5", "tools": [WEATHER], "tool_choice": {"type": "any"}}),
+    ("between_tools", {"thinking": {"type": "between_tools"}}),
+    ("block_binding: Extra", {"thinking": {"type": "adaptive", "block_binding": {}}}),
+    ("must define tools", turns("x", [USE], [RESULT])),
     ("effort", {"output_config": {"effort": "minimal"}}),
     ("effort", {"model": OLD, "output_config": {"effort": "low"}}),
     ("additionalProperties", {"output_config": {"format": FORMAT}}),
@@ -206,7 +237,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("non-empty", turns([])),
     ("non-whitespace", turns([{"type": "text", "text": " \n"}])),
     ("not permitted", turns("x", [{"type": "image", "source": {"type": "url", "url": "http://x"}}], "y")),
-    ("without `tool_result`", turns("x", [USE])),
+    ("without `tool_result`", {"tools": [WEATHER], **turns("x", [USE])}),
     ("without `tool_result`", turns("x", [USE], "y")),
     ("unexpected `tool_use_id`", turns([RESULT])),
     ("come first", turns("x", [USE], [{"type": "text", "text": "y"}, RESULT])),

@@ -243,7 +243,7 @@ def test_past_calls_without_tools_are_declared() -> None:
 def test_reasoning_of_others_is_left_out_and_reported() -> None:
     foreign = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}], "encrypted_content": "gAAAA"}
     found = request({"input": [foreign, {"role": "user", "content": "Hi"}]})
-    assert found.dropped == ("input[0]: reasoning that Claude did not sign can't be given back to it",)
+    assert found.dropped == ("input[0]: reasoning that this Claude did not sign can't be given back to it",)
     assert json.loads(found.content)["messages"] == [{"role": "user", "content": [text("Hi")]}]
 
 
@@ -393,6 +393,12 @@ def test_a_search_can_be_forced() -> None:
     )
 
 
+def test_a_choice_among_functions_leaves_searches_out() -> None:
+    tools = [TOOL, {"type": "web_search"}]
+    sent = written({"input": "x", "tools": tools, "tool_choice": {"type": "function", "name": "get_weather"}})
+    assert [tool["name"] for tool in sent["tools"]] == ["get_weather"]
+
+
 def test_calls_one_at_a_time() -> None:
     body = {"input": "x", "tools": [TOOL], "parallel_tool_calls": False}
     assert written(body)["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
@@ -410,12 +416,28 @@ def test_a_choice_without_tools() -> None:
     assert "tool_choice" not in written({"input": "x", "tool_choice": "none"})
 
 
-def test_nothing_is_forced_on_a_model_that_thinks() -> None:
-    body = {"input": "x", "tools": [TOOL], "tool_choice": "required", "reasoning": {"effort": "high"}}
-    found = request(body)
-    assert "tool_choice" not in json.loads(found.content)
+@pytest.mark.parametrize("model", ["claude-opus-4-7", "claude-sonnet-4-6", OLD])
+def test_nothing_is_forced_on_a_model_that_thinks(model: str) -> None:
+    body: dict[str, Any] = {"input": "x", "tools": [TOOL], "tool_choice": "required"}
+    assert written(body, model)["tool_choice"] == {"type": "any"}
+    body["reasoning"] = {"effort": "high"}
+    found = request(body, model)
+    assert "tool_choice" not in written(body, model)
     assert found.dropped == ("tool_choice: while it thinks, Claude can't be made to call a tool; it may",)
-    assert "tool_choice" not in written(body)
+
+
+@pytest.mark.parametrize("model", ["claude-opus-4-8", "claude-opus-5", "claude-fable-5", "claude-haiku-5-5"])
+def test_some_can_be_forced_while_they_think(model: str) -> None:
+    body = {"input": "x", "tools": [TOOL], "tool_choice": "required", "reasoning": {"effort": "high"}}
+    assert written(body, model)["tool_choice"] == {"type": "any"}
+    assert request(body, model).dropped == ()
+
+
+@pytest.mark.parametrize("model", ["claude-fable-5-1", "claude-opus-5-5", "claude-sonnet-5-5"])
+def test_some_can_never_be_forced(model: str) -> None:
+    body = {"input": "x", "tools": [TOOL], "tool_choice": {"type": "function", "name": "get_weather"}}
+    assert "tool_choice" not in written(body, model)
+    assert request(body, model).dropped == ("tool_choice: this model can't be made to call a tool; it may",)
 
 
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 9}}, "required": ["name"]}

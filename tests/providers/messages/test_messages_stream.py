@@ -285,8 +285,12 @@ def test_a_call_that_is_cut_off_is_incomplete() -> None:
     assert item["arguments"] == '{"path": "a.tx'
 
 
-def test_a_pause_tells_what_was_searched() -> None:
-    assert kinds(told("pause_turn")) == ["message", "web_search_call"]
+def test_a_pause_keeps_what_the_vendor_wants_back() -> None:
+    for response in (whole("pause_turn"), told("pause_turn")):
+        assert kinds(response) == ["message", "web_search_call", "reasoning"]
+        blocks = message("pause_turn")["content"][1:]
+        assert unseal("claude", response["output"][2]["encrypted_content"]) == blocks
+    assert kinds(whole("web_search")) == ["message", "web_search_call", "message"]
 
 
 def test_a_truncated_stream_has_failed() -> None:
@@ -364,6 +368,14 @@ def test_blocks_that_are_never_closed_are_closed() -> None:
     for item in (*found["output"], *expected["output"]):
         item.pop("encrypted_content", None)
     assert found["output"] == expected["output"]
+
+
+def test_thinking_without_a_signature_cant_be_given_back() -> None:
+    reply = {**message("thinking"), "content": [{"type": "thinking", "thinking": "Hm.", "signature": ""}]}
+    for response in (whole(json.dumps(reply).encode()), told(streamed(reply))):
+        (item,) = response["output"]
+        assert item["type"] == "reasoning"
+        assert "encrypted_content" not in item
 
 
 def test_usage_that_never_comes_is_not_invented() -> None:

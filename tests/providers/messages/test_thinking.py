@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from claude_calls import LATEST, OLD, OLDEST, claude, dropped, request, written
+from claude_calls import LATEST, OLD, OLDEST, asking, claude, dropped, request, written
 
 from providers.errors import BadRequestError
-from providers.messages.generations import generation
+from providers.messages import VertexMessages
+from providers.messages.generations import generation, seal_family
+from providers.translation.sealed import seal
+from providers.types import JsonObject
 
 SONNET46 = "claude-sonnet-4-6"
 FABLE = "claude-fable-5-1"
@@ -90,12 +94,19 @@ def test_the_effort_and_the_form_stand_side_by_side() -> None:
 
 
 def test_none_is_off() -> None:
-    assert written(ask("none"))["thinking"] == {"type": "disabled"}
-    assert "thinking" not in written(ask("none"), SONNET46)
-    assert "thinking" not in written(ask("none"), OLD)
-    assert dropped(ask("none"), FABLE) == [f"reasoning.effort: {FABLE} always thinks"]
+    for model in (LATEST, "claude-haiku-5-5"):
+        assert written(ask("none"), model)["thinking"] == {"type": "disabled"}
+    assert written(ask("none"), "claude-sonnet-5-5")["thinking"] == {"type": "between_tools"}
+    for model in (SONNET46, "claude-opus-4-8", OLD):
+        assert "thinking" not in written(ask("none"), model)
+
+
+@pytest.mark.parametrize("model", [FABLE, "claude-fable-5", "claude-opus-5-5"])
+def test_none_is_not_to_be_had_of_some(model: str) -> None:
+    assert dropped(ask("none"), model) == [f"reasoning.effort: {model} always thinks"]
     with pytest.raises(BadRequestError, match="always thinks"):
-        request(ask("none"), FABLE)
+        request(ask("none"), model)
+    assert generation(claude("claude-mythos-preview"), "claude-mythos-preview").off is None
 
 
 def test_nothing_said_is_nothing_said() -> None:
@@ -137,8 +148,9 @@ def test_ones_own_words_win() -> None:
     assert written(ask("max"), OLD, extra_body={**own, "max_tokens": 6000})["max_tokens"] == 6000
     tool = {"type": "function", "name": "f"}
     forced = {"input": "x", "tools": [tool], "tool_choice": "required"}
-    assert "tool_choice" not in written(forced, extra_body={"thinking": ADAPTIVE})
-    assert written(forced, extra_body={"thinking": {"type": "disabled"}})["tool_choice"] == {"type": "any"}
+    opus = "claude-opus-4-7"
+    assert "tool_choice" not in written(forced, opus, extra_body={"thinking": ADAPTIVE})
+    assert written(forced, opus, extra_body={"thinking": {"type": "disabled"}})["tool_choice"] == {"type": "any"}
 
 
 def test_a_turn_begun_without_thinking_goes_on_without() -> None:
@@ -153,3 +165,59 @@ def test_a_turn_begun_without_thinking_goes_on_without() -> None:
     assert written(body)["thinking"] == ADAPTIVE
     body["input"] = [*body["input"], {"role": "assistant", "content": "so"}, {"role": "user", "content": "z"}]
     assert "thinking" in written(body, OLD)
+
+
+SIGNED: JsonObject = {"type": "thinking", "thinking": "", "signature": "c2ln"}
+
+
+def before(family: str) -> list[dict[str, Any]]:
+    """A turn with thinking that was sealed for a family."""
+    reasoning = {"type": "reasoning", "summary": [], "encrypted_content": seal(family, [SIGNED])}
+    return [
+        {"role": "user", "content": "x"},
+        reasoning,
+        {"role": "assistant", "content": "y"},
+        {"role": "user", "content": "z"},
+    ]
+
+
+def test_thinking_can_be_bound_to_an_account() -> None:
+    opus = "claude-opus-5-5"
+    here, there = claude(opus), claude(opus, account="acme")
+    mine, theirs = seal_family(here, opus), seal_family(there, opus)
+    assert len({mine, theirs, "claude"}) == 3
+    assert seal_family(claude(LATEST, account="acme"), LATEST) == "claude"
+    assert seal_family(replace(there, id="other"), opus) == theirs
+    sent = written({"input": before(mine)}, opus)
+    assert sent["messages"][1]["content"][0] == SIGNED
+    for family in (theirs, "claude"):
+        found = request({"input": before(family)}, opus)
+        assert found.dropped == ("input[1]: reasoning that this Claude did not sign can't be given back to it",)
+        assert "thinking" not in json.loads(found.content)
+
+
+def test_thinking_that_is_bound_is_dropped_when_the_conversation_changed() -> None:
+    opus = "claude-opus-5-5"
+    binding = {"prefix_mismatch_behavior": "drop_block"}
+    mine = {"input": before(seal_family(claude(opus), opus))}
+    found = request(mine, opus)
+    assert found.headers["anthropic-beta"] == "thinking-binding-controls-2026-08-01"
+    assert json.loads(found.content)["thinking"] == {"type": "adaptive", "block_binding": binding}
+    shown = written({**mine, "reasoning": {"summary": "auto"}}, opus)
+    assert shown["thinking"] == {"type": "adaptive", "display": "summarized", "block_binding": binding}
+    sonnet = "claude-sonnet-5-5"
+    off = {"input": before(seal_family(claude(sonnet), sonnet)), "reasoning": {"effort": "none"}}
+    assert written(off, sonnet)["thinking"] == {"type": "between_tools"}
+    assert "anthropic-beta" not in request({"input": before("claude")}, LATEST).headers
+    assert "anthropic-beta" not in request("x", opus).headers
+    hosted = VertexMessages("vertex_ai").encode(asking(mine), claude(opus, project="p-1"))
+    assert "thinking" not in json.loads(hosted.content)
+    assert "anthropic-beta" not in hosted.headers
+
+
+@pytest.mark.parametrize("blocks", [["x"], [{"type": "text", "text": "x"}], [{"type": 7}], [{}]])
+def test_only_what_is_sealed_is_unsealed(blocks: list[Any]) -> None:
+    reasoning = {"type": "reasoning", "summary": [], "encrypted_content": seal("claude", blocks)}
+    found = request({"input": [{"role": "user", "content": "x"}, reasoning]})
+    assert len(found.dropped) == 1
+    assert len(json.loads(found.content)["messages"]) == 1
