@@ -149,6 +149,7 @@ def test_what_is_wrong_of_a_translation_is_named(given: dict[str, Any], said: st
     "name",
     [
         *("api_key", "api_base", "aws_secret_access_key", "aws_region_name", "vertex_credentials"),
+        *("vertex_ai_credentials", "enable_azure_ad_token_refresh"),
         *("vertex_ai_project", "client_secret", "azure_ad_token", "custom_llm_provider", "dialect"),
     ],
 )
