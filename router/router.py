@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from checks.affinity.discovery import Discovery
 from checks.affinity.pins import AffinityStats
-from checks.affinity.remembered import KnownOnly
+from checks.affinity.remembered import KnownOnly, Remembered
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from checks.base import AffinityStore, PreCallCheck
 from checks.catalog import Services
@@ -91,8 +91,7 @@ class Router(Verbs):
         self._stores = open_stores(self._settings, self._pool, affinity_store, clock)
         self._home, self._homes = wiring.home_policy(self._settings), wiring.home_policies(self._settings)
         self._registry = Registry((), self._aliases)
-        signed = wiring.signed_ids(self._settings)
-        self._remembered = wiring.remembered(self._settings, self._stores.transcripts, signed)
+        self._remembered = Remembered(self._stores.transcripts, ttl=self._settings.affinity_ttl)
         services = Services(
             self._stores.affinity,
             self._locate,
@@ -103,7 +102,7 @@ class Router(Verbs):
             Discovery(self._ask, clock=clock) if self._discovers(affinity_store) else None,
             self._stores.transcripts if wiring.replays(self._settings) else None,
             self._remembered,
-            signed,
+            wiring.signed_ids(self._settings),
             acknowledged=self._settings.affinity_write == "acknowledged",
         )
         self._given = build_checks(wiring.check_specs(self._settings, optional_pre_call_checks), services)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
-from checks.affinity.remembered import Remembered
-from checks.affinity.signed_id import SignedIdError, SignedIds
-from checks.affinity.transcript import TranscriptStore
+from checks.affinity.signed_id import SignedIds
 from checks.base import PreCallCheck
 from providers.types import HomePolicy
 from router.config import RouterSettings
@@ -83,19 +81,6 @@ def replays(settings: RouterSettings) -> bool:
     """Whether what was said is kept for replays. A call alone can't ask for it: nothing was kept for it."""
     policies = (settings.on_home_lost, *(own.on_home_lost for own in settings.model_group_affinity.values()))
     return "replay" in policies
-
-
-def remembered(settings: RouterSettings, store: TranscriptStore, signed: SignedIds | None) -> Remembered:
-    """What keeps conversations for deployments that don't."""
-
-    def known_by(name: str, scope: str | None) -> str:
-        try:
-            opened = None if signed is None else signed.unwrap(name, scope=scope or "")
-        except SignedIdError:
-            opened = None
-        return name if opened is None else opened.upstream_id
-
-    return Remembered(store, ttl=settings.affinity_ttl, known_by=known_by)
 
 
 def check_specs(settings: RouterSettings, given: Sequence[CheckSpec] | None) -> tuple[CheckSpec, ...]:

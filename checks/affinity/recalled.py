@@ -24,10 +24,8 @@ _SAME: Final = Destination(same_vendor=True)
 class Recalled:
     """What is known here of what a call refers to."""
 
-    previous: str = ""
-    """The response that it continues, under the id that its turn is kept by."""
     turns: tuple[Turn, ...] = ()
-    """The conversation up to there, the oldest first; empty: it isn't known here."""
+    """The conversation that it continues, the oldest turn first; empty if that isn't known."""
     references: Collection[str] = ()
     """Ids of the items that the call refers to instead of giving them."""
     elsewhere: Mapping[str, JsonObject] = field(default_factory=dict)
@@ -52,7 +50,7 @@ class Recalled:
     def ties(self) -> frozenset[str]:
         """The store keys of what the call refers to and needs no home for."""
         items = frozenset(store_key(TieKind.ITEM, name) for name in (*self.repeated, *self.elsewhere))
-        return items | {self.previous} if self.ours else items
+        return items | {self.turns[-1].response_id} if self.ours else items
 
     @cached_property
     def hindrance(self) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -47,14 +47,10 @@ class Remembered(PreCallCheck):
     `store: false`, and nothing is told to another tenant than the call's own.
     """
 
-    def __init__(
-        self, store: TranscriptStore, *, ttl: float, known_by: Callable[[str, str | None], str] | None = None
-    ) -> None:
-        """`ttl`: seconds that a turn lives after its last use. `known_by` gives, for an id as a caller of a scope
-        writes it, the one that turns are kept by; default: the same."""
+    def __init__(self, store: TranscriptStore, *, ttl: float) -> None:
+        """`ttl`: seconds that a turn lives after its last use."""
         self._store = store
         self._ttl = ttl
-        self._known_by = known_by or (lambda name, scope: name)
         self.needed = False
         """Whether there is, or was, a deployment that keeps no state."""
         self._deployments: Mapping[str, Deployment] = {}
@@ -93,15 +89,14 @@ class Remembered(PreCallCheck):
         elif call.verb is Verb.CANCEL:
             raise _refusal("Cannot cancel a synchronous response.")
         else:
-            await self._store.delete(turn.response_id)
+            await self._store.delete(response_id)
             deleted: JsonObject = {"id": response_id, "object": "response", "deleted": True}
             return Answer(Deleted(deleted), turn.deployment, turn.provider)
         return Answer(view, turn.deployment, turn.provider)
 
     async def _find(self, response_id: str, scope: str | None) -> Turn | None:
         """The turn that made a response, if it was made where no state is kept, for this tenant."""
-        name = self._known_by(response_id, scope)
-        turn = await self._store.get(name, fresh=True) if is_minted(name) else None
+        turn = await self._store.get(response_id, fresh=True) if is_minted(response_id) else None
         ours = turn is not None and turn.response is not None and turn.tenant == tenant_of(scope)
         return turn if ours else None
 
@@ -150,13 +145,12 @@ class Remembered(PreCallCheck):
 
     async def _recall(self, call: Call, previous: str, references: Collection[str], held: bool) -> Recalled:
         """What is known of the conversation, and of other items. `held`: others may hold it."""
-        name = self._known_by(previous, call.scope)
         try:
             async with asyncio.timeout(PATIENCE):
-                turns = await self._conversation(call, name, held) if previous else []
+                turns = await self._conversation(call, previous, held) if previous else []
                 if isinstance(turns, Broken):
                     raise self._broken(call, previous, turns)
-                return Recalled(name, tuple(turns), references, await self._referred(call, references, turns))
+                return Recalled(tuple(turns), references, await self._referred(call, references, turns))
         except TimeoutError:
             raise ServiceUnavailableError(f"the conversation could not be read within {PATIENCE:g} s") from None
 
@@ -236,15 +230,11 @@ class Remembered(PreCallCheck):
         if response is None or turn is None:
             return
         recalled = self._recalled.get(call)
-        shown: JsonObject = {**response, "output": None}
-        if turn.previous_response_id is not None and "previous_response_id" in shown:
-            shown["previous_response_id"] = turn.previous_response_id  # as the caller wrote it
         kept = replace(
             turn,
             store=False,
             input=turn.input if recalled is None else recalled.resolved(turn.input),
-            previous_response_id=recalled.previous if recalled is not None and recalled.turns else None,
-            response=shown,
+            response={**response, "output": None},
             deployment=deployment.id,
             provider=deployment.provider,
         )

@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from homing import NORTH, Notebook
+from homing import NORTH, Notebook, follow_up
 
 from checks.affinity import remembered
+from checks.affinity.discovery import Discovery
 from checks.affinity.recalled import Recalled, referred
 from checks.affinity.remembered import Remembered
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
@@ -47,9 +48,9 @@ def answer(number: int, **more: Any) -> Response:
 class Talk:
     """A check, and calls that it observes."""
 
-    def __init__(self, *deployments: Deployment, **options: Any) -> None:
+    def __init__(self, *deployments: Deployment) -> None:
         self.store = MemoryTranscripts()
-        self.check = Remembered(self.store, ttl=60, **options)
+        self.check = Remembered(self.store, ttl=60)
         self.there = deployments or ALL
         self.check.accept(self.there)
 
@@ -178,18 +179,30 @@ def test_reasoning_does_not_leave_its_vendor_by_reference() -> None:
     assert Recalled().within(call) is call
 
 
-async def test_ids_are_kept_as_they_are_known_and_shown_as_they_were_written() -> None:
-    talk = Talk(CLAUDE, known_by=lambda written, scope: written.removeprefix(f"signed-for-{scope}-"))
+async def test_a_copy_of_what_others_held_is_told_if_they_are_gone() -> None:
+    talk = Talk(CLAUDE)
     await talk.store.put(Turn("resp_native", None, ({"role": "user", "content": "hello"},), ()), ttl=60)
-    call = Call("gpt", body={"input": "more", "previous_response_id": "signed-for-None-resp_native"})
+    call = Call("gpt", body={"input": "more", "previous_response_id": "resp_native"})
     assert await talk.check.eligible(call, (CLAUDE,)) == (CLAUDE,)
+    assert talk.check.ties(call) == frozenset(), "but who held it may have a say"
     assert talk.check.prepare(call, CLAUDE).history == ({"role": "user", "content": "hello"},)
-    await talk.check.observe(call, CLAUDE, Finished(answer(1, previous_response_id="resp_native")))
+    await talk.check.observe(call, CLAUDE, Finished(answer(1)))
     kept = await talk.store.get(name(1))
     assert kept is not None
     assert kept.previous_response_id == "resp_native"
-    assert kept.whole is not None
-    assert kept.whole["previous_response_id"] == "signed-for-None-resp_native"
+
+
+async def test_who_keeps_no_state_is_not_asked_for_an_id() -> None:
+    asked: list[str] = []
+
+    async def ask(deployment: Deployment, response_id: str) -> bool:
+        asked.append(deployment.id)
+        return False
+
+    check = ResponsesApiDeployment(Notebook(), {each.id: each for each in ALL}.get, discovery=Discovery(ask))
+    check.accept(ALL)
+    assert await check.eligible(follow_up(), ALL) is ALL
+    assert asked == ["north"]
 
 
 async def test_what_extra_body_says_is_what_counts() -> None:

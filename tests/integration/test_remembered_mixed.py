@@ -284,6 +284,9 @@ async def test_signed_ids_are_for_those_who_keep_state(stream: bool, upstreams: 
     with pytest.raises(ResponseNotFoundError):
         await router.aget_responses(six.id)
     native = await create(router, stream, "u0", "hello", **scope)
+    compared = {"comparison_response_id": native.id}
+    both = await create(router, stream, input="on", previous_response_id=six.id, prompt_cache_options=compared, **scope)
+    assert both.output_text.startswith(SAID.format(7, "u0"))
     router.delete_deployment("u0")
     after = await create(router, stream, input="on", previous_response_id=native.id, **scope)
     assert after.output_text.startswith(SAID.format(2, served(after)))
