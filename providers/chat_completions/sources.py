@@ -40,10 +40,11 @@ class Sources:
         self._text.append(text)
 
     def tell(self, narrator: Narrator) -> None:
-        """A note for each time a source is named; for those that are not named, one at the end of the text."""
-        text = "".join(self._text)
-        if not self._found or not text or narrator.said != len(text):
+        """A note for each time the open text names a source; for those that it does not name, one at its end."""
+        length = narrator.said
+        if not self._found or not length:
             return
+        text = "".join(self._text)[-length:]
         named: set[int] = set()
         for mark in _MARK.finditer(text):
             number = int(mark[1]) - 1

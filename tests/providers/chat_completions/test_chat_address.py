@@ -39,7 +39,7 @@ def request(translator: ChatCompletions, call: Call | None = None, token: Any = 
         ("ollama", "http://localhost:11434/", "http://localhost:11434/v1/chat/completions"),
         ("ollama", "http://localhost:11434/v1", "http://localhost:11434/v1/chat/completions"),
         ("ollama", "http://x/v1beta/openai", "http://x/v1beta/openai/chat/completions"),
-        ("hosted_vllm", "http://v1.example", "http://v1.example/v1/chat/completions"),
+        ("hosted_vllm", "http://v1", "http://v1/v1/chat/completions"),
     ],
 )
 def test_any_base(name: str, base: str | None, url: str) -> None:

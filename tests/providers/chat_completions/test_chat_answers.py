@@ -522,3 +522,11 @@ def test_sources_that_do_not_exist() -> None:
     ]
     assert searched("See [1].") == []
     assert searched("", citations=["https://x.example/"]) == []
+
+
+def test_sources_of_what_is_said_after_a_call() -> None:
+    parts = ['{"content":"See [1]."}', call(index=0, id="a", function={"name": "f", "arguments": "{}"})]
+    head = b'data: {"citations":["https://x.example/"],"choices":[]}\n\n'
+    last = streamed(head + frames(*parts, '{"content":"And [1]."}'), "perplexity")["output"][2]
+    assert [note["start_index"] for note in last["content"][0]["annotations"]] == [4]
+    assert len(streamed(head + frames(*parts), "perplexity")["output"]) == 2
