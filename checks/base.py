@@ -107,7 +107,8 @@ class Home(tuple[Deployment, ...]):
 class PreCallCheck(ABC):  # noqa: B024 - every method has a default: a check overrides those it needs
     """Who may serve a call. Override what you need; what you don't override costs nothing.
 
-    An instance serves the one Router that it is given to.
+    An instance serves the one Router that it is given to. Where the call has a deadline, `answer`, `eligible` and
+    `rescue` are cancelled when it passes.
     """
 
     def accept(self, deployments: Sequence[Deployment]) -> None:  # noqa: B027 - a default, not a duty

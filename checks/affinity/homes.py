@@ -157,7 +157,10 @@ class Homes:
     def _keep_apart(self, call: Call, tie: Tie, pin: Pin | None, tenant: str) -> None:
         """Another tenant's things don't exist for this one.
 
-        Nor, under a scope, do responses and items that nobody remembers: whose they are can't be known.
+        Nor, under a scope, do responses and items that nobody remembers: whose they are can't be known. (Without one
+        they may be looked for, and found whosever they were: whether there are tenants can't be known either.) Of
+        conversations and containers, which callers make elsewhere, the first tenant to name one successfully is its
+        owner; were they refused, nobody could ever begin.
         """
         if pin is not None:
             self.pins.stats.foreign += 1
