@@ -52,7 +52,7 @@ def parts_of(asked: Asked, content: Json, where: str) -> tuple[Part, ...]:
 
 def _part(asked: Asked, part: JsonObject, where: str) -> Part | None:
     kind = part.get("type")
-    cache = part.get("cache_control")
+    cache = _mark(asked, part)
     if kind in _TEXTS:
         text = _text(part, "text", where)
         return Text(text, where, cache) if text else None
@@ -72,6 +72,15 @@ def _part(asked: Asked, part: JsonObject, where: str) -> Part | None:
         return Audio(_text(sound, "data", where), _text(sound, "format", where), where)
     # content is never dropped: without it the question would be another
     raise wrong(f"{where}.type", f"{asked.provider} has no word for {str(kind)[:80]!r} parts")
+
+
+def _mark(asked: Asked, part: JsonObject) -> Json:
+    """The `cache_control` of a part, or what says the same in OpenAI's words: that a prefix to be cached ends here."""
+    mark, point = part.get("cache_control"), part.get("prompt_cache_breakpoint")
+    if mark is not None or not isinstance(point, dict):
+        return mark
+    lives = point.get("ttl") or asked.mapping("prompt_cache_options").get("ttl")
+    return {"type": "ephemeral", "ttl": "1h"} if lives else {"type": "ephemeral"}
 
 
 def _image(part: JsonObject, where: str) -> Source:

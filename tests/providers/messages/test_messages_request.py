@@ -579,6 +579,19 @@ def test_caching(body: dict[str, Any], mark: Any) -> None:
     assert written({"input": "x", **body}).get("cache_control") == mark
 
 
+def test_breakpoints_of_caches_are_marks() -> None:
+    def ask(point: Any, **more: Any) -> Any:
+        part = {"type": "input_text", "text": "x", "prompt_cache_breakpoint": point, **more.pop("part", {})}
+        return written({"input": [user(part)], **more})["messages"][0]["content"][0].get("cache_control")
+
+    explicit = {"mode": "explicit"}
+    assert ask(explicit) == MARK
+    assert ask({**explicit, "ttl": "30m"}) == {**MARK, "ttl": "1h"}
+    assert ask(explicit, prompt_cache_options={"mode": "explicit", "ttl": "30m"}) == {**MARK, "ttl": "1h"}
+    assert ask(explicit, part={"cache_control": {**MARK, "ttl": "5m"}}) == {**MARK, "ttl": "5m"}
+    assert ask(None) is None
+
+
 def test_caching_that_cant_be_had() -> None:
     for body in ({"prompt_cache_options": {"ttl": "12h"}}, {"prompt_cache_retention": "24h"}):
         assert request({"input": "x", **body}).dropped == (
