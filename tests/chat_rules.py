@@ -199,6 +199,8 @@ class Judge:
                 owed.remove(message["tool_call_id"])
             else:
                 need(not owed, f"tool_call_ids did not have response messages: {', '.join(owed)}", where)
+                meets = before == "tool" and role != "assistant" and self.variant.chunks
+                need(not meets, f"Unexpected role '{role}' after role 'tool'", where)
             if self.variant.alternates:
                 self.turn(role, before, where)
             self.content(message, role, where)

@@ -59,6 +59,10 @@ class Idiom:
     """Whether text is a string always, never a list of parts."""
     alternates: bool = False
     """Whether user and assistant must take turns, after the system."""
+    bridge: str = ""
+    """What the assistant must be made to say between a tool's output and a user's message; nothing: they may meet."""
+    marks: bool = False
+    """Whether texts may bear Anthropic's `cache_control` marks, for the models that heed them."""
     short_ids: bool = False
     """Whether ids of calls have exactly nine letters and digits."""
     think_tags: bool = False

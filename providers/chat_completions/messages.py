@@ -42,7 +42,10 @@ def messages(asked: Asked, idiom: Idiom, wire: Callable[[str], str]) -> list[Jso
         writer.add(entry)
     writer.end_turn()
     writer.end_outputs()
-    return [*_taking_turns(writer.messages)] if idiom.alternates else [*writer.messages]
+    said = writer.messages
+    if idiom.bridge:
+        said = _bridged(said, asked, idiom.bridge)
+    return [*_taking_turns(said)] if idiom.alternates else [*said]
 
 
 class _Writer:
@@ -186,6 +189,17 @@ def _taking_turns(said: list[JsonObject]) -> list[JsonObject]:
         else:
             turns.append(message)
     return turns
+
+
+def _bridged(said: list[JsonObject], asked: Asked, bridge: str) -> list[JsonObject]:
+    """The same with a word of the assistant's where somebody else speaks right after a tool."""
+    bridged: list[JsonObject] = []
+    for message in said:
+        if bridged and bridged[-1]["role"] == "tool" and message["role"] in ("user", "system"):
+            bridged.append({"role": "assistant", "content": bridge})
+            asked.note("input", f"after a tool {asked.provider} lets only the assistant speak, so it says {bridge!r}")
+        bridged.append(message)
+    return bridged
 
 
 def _joined(first: Json, second: Json) -> Json:

@@ -29,11 +29,12 @@ _WEB: Final = ("http://", "https://")
 
 
 def words(parts: Iterable[Part], idiom: Idiom) -> Json:
-    """Parts that are text: a string, or a list where there are several and the vendor takes one."""
-    texts = [part.text for part in parts if isinstance(part, (Text, Refusal))]
-    if len(texts) == 1:
-        return texts[0]
-    return "\n\n".join(texts) if idiom.flat or not texts else [text_part(text) for text in texts]
+    """Parts that are text: a string, or a list where there are several, or marks, and the vendor takes one."""
+    texts = [part for part in parts if isinstance(part, (Text, Refusal))]
+    if idiom.flat or not texts:
+        return "\n\n".join(part.text for part in texts)
+    marked = idiom.marks and any(isinstance(part, Text) and part.cache for part in texts)
+    return texts[0].text if len(texts) == 1 and not marked else [_text(part, idiom) for part in texts]
 
 
 def content(parts: Iterable[Part], asked: Asked, idiom: Idiom) -> Json:
@@ -49,11 +50,18 @@ def text_part(text: str) -> JsonObject:
     return {"type": "text", "text": text}
 
 
+def _text(part: Text | Refusal, idiom: Idiom) -> JsonObject:
+    said = text_part(part.text)
+    if idiom.marks and isinstance(part, Text) and part.cache:
+        said["cache_control"] = part.cache
+    return said
+
+
 def part_of(part: Part, asked: Asked, idiom: Idiom) -> JsonObject:
     """One part. Raises `BadRequestError` for a file that is kept where the vendor can't get it."""
     match part:
         case Text() | Refusal():
-            return text_part(part.text)
+            return _text(part, idiom)
         case Image():
             url: JsonObject = {"url": _url(part.source, asked, part.where, keep=idiom.images_by_address)}
             return {"type": "image_url", "image_url": {**url, "detail": part.detail} if part.detail else url}

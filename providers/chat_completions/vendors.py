@@ -75,6 +75,7 @@ MISTRAL: Final = Idiom(
     echo="content",
     files="document_url",
     rich_outputs=True,
+    bridge="Ok.",
     short_ids=True,
 )
 
@@ -141,7 +142,8 @@ IDIOMS: Final[Mapping[str, Idiom]] = {
     ),
     "nvidia_nim": Idiom(lines=(*_ANONYMOUS, _ONE_TIER), flat=True, think_tags=True),
     "hosted_vllm": Idiom(lines=(_ONE_TIER,), version="/v1", think_tags=True),
-    "openrouter": Idiom(),
+    "openrouter": Idiom(marks=True),
+    "litellm_proxy": Idiom(marks=True),
     "xai": Idiom(limit="max_completion_tokens", lines=(_ONE_TIER,), echo=None),
     "vertex_ai": Idiom(lines=(*_ANONYMOUS, _ONE_TIER), think_tags=True),
 }

@@ -179,6 +179,25 @@ def test_perplexity_is_spoken_to_in_turns() -> None:
     assert [part["type"] for part in joined["content"]] == ["text", "image_url"]
 
 
+def test_nobody_but_the_assistant_speaks_after_a_tool_of_mistrals() -> None:
+    call = asking({"input": [USER, CALL, OUTPUT, USER]})
+    request = vendor("mistral").encode(call, place(provider="mistral"))
+    roles = [message["role"] for message in sent(request)["messages"]]
+    assert roles == ["user", "assistant", "tool", "assistant", "user"]
+    assert request.dropped == ("input: after a tool mistral lets only the assistant speak, so it says 'Ok.'",)
+    assert len(messages("openai", USER, CALL, OUTPUT, USER)) == 4
+
+
+def test_marks_for_caches_go_where_they_may_be_heeded() -> None:
+    mark = {"type": "ephemeral"}
+    part = {"type": "input_text", "text": "A", "cache_control": mark}
+    said = {"role": "user", "content": [part]}
+    marked = written("openrouter", {"input": [{"role": "system", "content": [part]}, said]})["messages"]
+    assert [message["content"] for message in marked] == [[{"type": "text", "text": "A", "cache_control": mark}]] * 2
+    assert messages("openai", said) == [{"role": "user", "content": "A"}]
+    assert written("openrouter", {"input": [USER]})["messages"] == [USER]
+
+
 # parts
 
 
