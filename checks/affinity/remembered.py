@@ -193,8 +193,7 @@ class Remembered(PreCallCheck):
             return
         if unknown:
             raise _unknown(call, unknown, "previous_response_id")
-        if call.response_id is not None:
-            raise _unknown(call, call.response_id, "response_id")
+        raise _unknown(call, call.response_id or "", "response_id")
 
     def ties(self, call: Call) -> Collection[str]:
         """The store keys of what a call refers to that needs no home, as it is kept here. Asked after `eligible`."""
