@@ -96,6 +96,7 @@ def test_replies_without_a_name(status: int, error: type[APIError]) -> None:
 def test_too_long_an_input(message: str) -> None:
     found = _error(400, "ValidationException", {"message": message})
     assert (type(found), found.code) == (ContextWindowExceededError, "ValidationException")
+    assert (found.type, _error(500, None, {}).type) == ("invalid_request_error", None)
 
 
 @pytest.mark.parametrize(

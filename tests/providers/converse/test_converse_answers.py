@@ -255,7 +255,7 @@ def test_citations_of_other_kinds() -> None:
     found = _annotated({"source": "https://a.example/", "title": "A"})
     assert (found["url"], found["title"]) == ("https://a.example/", "A")
     found = _annotated({"source": "corpus", "location": {"searchResultLocation": {"searchResultIndex": 1}}})
-    assert (found["file_id"], found["filename"]) == ("corpus", "corpus")
+    assert (found["file_id"], found["filename"], found["index"]) == ("corpus", "corpus", 0)
     assert _annotated({})["file_id"] == ""
 
 
@@ -285,6 +285,7 @@ def test_searches_without_a_query(input: str, query: str) -> None:
 def test_images_are_what_image_generation_makes() -> None:
     _, image = told("image")["output"]
     assert image["type"] == "image_generation_call"
+    assert image["id"].startswith("ig_")
     assert (image["result"], image["output_format"]) == ("iVBORw0KGgo=", "png")
 
 

@@ -10,6 +10,7 @@ from converse_calls import BEDROCK, CLAUDE, GPT_OSS, LLAMA, NOVA, asking, bedroc
 from hypothesis import given
 from hypothesis import strategies as st
 
+from providers.converse.content import AUDIO, DOCUMENTS
 from providers.converse.messages import call_id
 from providers.errors import BadRequestError
 from providers.translation.sealed import seal
@@ -114,6 +115,25 @@ def test_images() -> None:
     assert blocks[0] == {"image": {"format": "jpeg", "source": {"bytes": PNG}}}
     (stored,) = first([image("s3://bucket/a/b.JPG")])
     assert stored == {"image": {"format": "jpeg", "source": {"s3Location": {"uri": "s3://bucket/a/b.JPG"}}}}
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg", "gif", "webp"])
+def test_forms_of_images(form: str) -> None:
+    source = {"s3Location": {"uri": f"s3://bucket/a.{form}"}}
+    assert first([image(f"s3://bucket/a.{form}")]) == [{"image": {"format": form, "source": source}}]
+    assert first([image(f"data:image/{form};base64,{PNG}")]) == [{"image": {"format": form, "source": {"bytes": PNG}}}]
+
+
+@pytest.mark.parametrize("form", sorted(AUDIO))
+def test_forms_of_audio(form: str) -> None:
+    (block,) = first([{"type": "input_audio", "input_audio": {"data": "AAAA", "format": form}}])
+    assert block["audio"]["format"] == form
+
+
+@pytest.mark.parametrize(("media_type", "form"), sorted(DOCUMENTS.items()))
+def test_forms_of_documents(media_type: str, form: str) -> None:
+    (block, _) = first([file("a", file_data=f"data:{media_type};base64,AAAA")])
+    assert block["document"]["format"] == form
 
 
 @pytest.mark.parametrize(
