@@ -72,16 +72,16 @@ class Reply:
         """One frame of a stream. Raises the `APIError` that it reports."""
         kind = frame.get("type")
         if kind == "content_block_delta":
-            self._delta(cast("JsonObject", frame["delta"]))
+            self._delta(_object(frame["delta"]))
         elif kind == "content_block_start":
-            self.open(cast("JsonObject", frame["content_block"]))
+            self.open(_object(frame["content_block"]))
         elif kind == "content_block_stop":
             self.close()
         elif kind == "message_start":
-            self.start(cast("JsonObject", frame["message"]))
+            self.start(_object(frame["message"]))
         elif kind == "message_delta":
             self._counts.take(frame.get("usage"))
-            self.stop(cast("JsonObject", frame["delta"]))
+            self.stop(_object(frame["delta"]))
         elif kind == "message_stop":
             self.finish()
         elif kind == "error" or frame.get("error"):
@@ -99,8 +99,8 @@ class Reply:
         if message.get("type") == "error" or (message.get("error") and "content" not in message):
             raise error_of_frame(message)
         self.start(message)
-        for block in cast("list[JsonObject]", message["content"]):
-            self.open(block)
+        for block in cast("list[Json]", message["content"]):
+            self.open(_object(block))
             self.close()
         self.stop(message)
         self.finish()
@@ -121,27 +121,27 @@ class Reply:
         self._block, self._kind, self._arguments = block, str(block.get("type")), []
         if self._kind == "text":
             self._began = self._narrator.said
-            self._citations = list(cast("list[JsonObject]", block.get("citations") or []))
-            self._narrator.text(cast("str", block.get("text") or ""))
+            self._citations = [_object(each) for each in cast("list[Json]", block.get("citations") or [])]
+            self._narrator.text(_string(block.get("text") or ""))
         elif self._kind == "thinking":
             self._narrator.close()
-            self._texts, self._signature = [], cast("str", block.get("signature") or "")
-            self._think(cast("str", block.get("thinking") or ""))
+            self._texts, self._signature = [], _string(block.get("signature") or "")
+            self._think(_string(block.get("thinking") or ""))
         elif self._kind == "tool_use" and not self._answers(block):
-            self._narrator.call(cast("str", block["id"]), cast("str", block["name"]))
+            self._narrator.call(_string(block["id"]), _string(block["name"]))
 
     def _delta(self, delta: JsonObject) -> None:
         kind = delta.get("type")
         if kind == "text_delta":
-            self._narrator.text(cast("str", delta["text"]))
+            self._narrator.text(_string(delta["text"]))
         elif kind == "input_json_delta":
-            self._argue(cast("str", delta["partial_json"]))
+            self._argue(_string(delta["partial_json"]))
         elif kind == "thinking_delta":
-            self._think(cast("str", delta["thinking"]))
+            self._think(_string(delta["thinking"]))
         elif kind == "signature_delta":
-            self._signature += cast("str", delta["signature"])
+            self._signature += _string(delta["signature"])
         elif kind == "citations_delta":
-            self._citations.append(cast("JsonObject", delta["citation"]))
+            self._citations.append(_object(delta["citation"]))
 
     def close(self) -> None:
         """The block that is open, if any, ends. Its item stays open where the next block, or the end, will tell how
@@ -155,7 +155,7 @@ class Reply:
         elif kind == "tool_use":
             self._close_call(block)
         elif kind in _SERVED:
-            self._searches[cast("str", block["id"])] = {**block, "input": self._parsed(block)}
+            self._searches[_string(block["id"])] = {**block, "input": self._parsed(block)}
         elif kind:
             self._close_other(kind, block)
         self._kind, self._block = "", {}
@@ -248,6 +248,20 @@ class Reply:
     def _answers(self, block: JsonObject) -> bool:
         """Whether it is the tool whose arguments are the answer."""
         return block.get("name") == TOOL and asks_for_json(self._call, self._deployment)
+
+
+def _string(value: Json) -> str:
+    """A string. Raises `TypeError` for anything else: what was told can't be taken back, so it is looked at before."""
+    if type(value) is not str:
+        raise TypeError("not a string")
+    return value
+
+
+def _object(value: Json) -> JsonObject:
+    """An object. Raises `TypeError` for anything else."""
+    if type(value) is not dict:
+        raise TypeError("not an object")
+    return value
 
 
 def _explanation(details: Json) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,9 +11,17 @@ from claude_calls import CLAUDE, LATEST, OLDEST, asking, claude, decoded, heard,
 from fake_anthropic import FIXTURES, fixture, message, streamed
 from hypothesis import given
 from hypothesis import strategies as st
+from jsons import VALUES
 from responses_protocol import check_stream
 
-from providers.errors import MalformedReplyError, RateLimitError, ServiceUnavailableError, StreamInterruptedError
+from providers import jsonio
+from providers.errors import (
+    APIError,
+    MalformedReplyError,
+    RateLimitError,
+    ServiceUnavailableError,
+    StreamInterruptedError,
+)
 from providers.translation.sealed import unseal
 
 WHOLE = sorted(path.stem for path in FIXTURES.glob("*.json"))
@@ -420,3 +429,41 @@ def test_pings_and_comments_make_no_events() -> None:
 def test_the_model_that_answered_is_named() -> None:
     reply = {**message("text"), "model": None}
     assert decoded(json.dumps(reply).encode()).model == LATEST
+
+
+FRAMES = [
+    json.loads(line[6:]) for name in STREAMS for line in fixture(f"{name}.sse").split(b"\n") if line[:6] == b"data: "
+]
+START = next(frame for frame in FRAMES if frame["type"] == "message_start")
+
+
+@st.composite
+def odd_frames(draw: st.DrawFn) -> dict[str, Any]:
+    """A frame of which something was changed."""
+    frame = json.loads(json.dumps(draw(st.sampled_from(FRAMES))))
+    spot = draw(st.sampled_from([frame, *(value for value in frame.values() if isinstance(value, dict))]))
+    name = draw(st.sampled_from(sorted(spot)))
+    if draw(st.booleans()):
+        spot[name] = draw(VALUES)
+    else:
+        del spot[name]
+    return dict(frame)
+
+
+@given(st.lists(st.sampled_from(FRAMES) | odd_frames(), max_size=12))
+def test_whatever_comes_is_told_in_order_or_is_an_error(frames: list[dict[str, Any]]) -> None:
+    raw = b"".join(b"data: " + jsonio.dumps(frame) + b"\n\n" for frame in [START, *frames])
+    try:
+        events = heard(raw)
+    except APIError:
+        return
+    check_stream([event.to_dict() for event in events])
+
+
+@given(odd_frames(), st.lists(VALUES, max_size=4))
+def test_whatever_a_reply_is_it_is_read_or_is_an_error(frame: dict[str, Any], blocks: list[Any]) -> None:
+    opened = [each["content_block"] for each in FRAMES if each["type"] == "content_block_start"]
+    odd = frame.get("content_block")
+    reply = {**message("text"), **frame, "content": [*opened[:2], odd, *blocks] if odd else blocks}
+    with suppress(APIError):
+        assert decoded(jsonio.dumps(reply)).status in ("completed", "incomplete")
