@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
+from providers.messages.generations import seal_family
 from providers.types import Deployment
 
 
@@ -21,11 +22,6 @@ class Family(Enum):
         """Whether its models take cache points. Source: Bedrock's user guide, prompt caching, supported models."""
         return self in (Family.CLAUDE, Family.NOVA, Family.NOVA_2)
 
-    @property
-    def seal(self) -> str:
-        """Under which name its reasoning is sealed: Claude's is the same at every vendor."""
-        return "claude" if self is Family.CLAUDE else "bedrock"
-
 
 def family(deployment: Deployment, model: str) -> Family:
     """The family of a model. Where an ARN hides its name, `model_info.base_model` may tell."""
@@ -36,3 +32,8 @@ def family(deployment: Deployment, model: str) -> Family:
     if "nova" in name:
         return Family.NOVA_2 if "nova-2" in name else Family.NOVA
     return Family.GPT_OSS if "gpt-oss" in name else Family.OTHER
+
+
+def seal(deployment: Deployment, model: str) -> str:
+    """Under which name its reasoning is sealed: Claude's as wherever else it is hosted."""
+    return seal_family(deployment, model) if family(deployment, model) is Family.CLAUDE else "bedrock"

@@ -75,6 +75,7 @@ class Listening:
     """Follows one answer."""
 
     __slots__ = (
+        "_claude",
         "_family",
         "_from",
         "_image",
@@ -88,10 +89,11 @@ class Listening:
         "_usage",
     )
 
-    def __init__(self, narrator: Narrator, family: str) -> None:
-        """`family`: whose reasoning it is, for sealing it."""
+    def __init__(self, narrator: Narrator, family: str, *, claude: bool) -> None:
+        """`family`: under which name reasoning is sealed; `claude`: whether in the words of Anthropic's API."""
         self._narrator = narrator
         self._family = family
+        self._claude = claude
         self._thought: list[str] = []
         self._sign: list[str] = []
         self._seals: list[Json] = []
@@ -199,7 +201,7 @@ class Listening:
 
     def _close_reasoning(self) -> None:
         text, signature = "".join(self._thought), "".join(self._sign)
-        claude = self._family == "claude"
+        claude = self._claude
         blocks: list[Json] = []
         if signature and claude:
             blocks.append({"type": "thinking", "thinking": text, "signature": signature})

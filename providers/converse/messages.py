@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, Literal, cast
 
 from providers.converse.content import Blocks, cache_point
-from providers.converse.families import Family
+from providers.converse.families import Family, seal
 from providers.converse.tools import wire
 from providers.translation.asked import Asked
 from providers.translation.conversation import conversation, instructions
@@ -93,7 +93,7 @@ class Messages:
 
     def _thought(self, thought: Thought) -> list[Json]:
         """What the model reasoned, as it was signed; what it can't verify, it is not told."""
-        blocks = unseal(self._kind.seal, thought.sealed)
+        blocks = unseal(seal(self._asked.deployment, self._asked.model), thought.sealed)
         if blocks is None:
             if thought.sealed is not None:
                 self._asked.note(thought.where, "left out: it was sealed by another vendor, or for another model")

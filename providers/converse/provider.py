@@ -8,7 +8,7 @@ from typing import Final
 from providers.aws.address import converse_url
 from providers.aws.authority import authorized
 from providers.aws.faults import error_in_reply
-from providers.converse.families import family
+from providers.converse.families import Family, family, seal
 from providers.converse.listening import Frames, Listening
 from providers.converse.request import write
 from providers.converse.table import TABLE
@@ -59,7 +59,7 @@ class Converse(Translator):
     def listener(self, narrator: Narrator, call: Call, deployment: Deployment) -> Listening:
         """What follows a stream."""
         model = deployment.model.replace("*", call.wildcard, 1) if call.wildcard else deployment.model
-        return Listening(narrator, family(deployment, model).seal)
+        return Listening(narrator, seal(deployment, model), claude=family(deployment, model) is Family.CLAUDE)
 
     def blame(self, reply: HttpReply, call: Call) -> APIError:
         """By the names of Amazon's exceptions."""

@@ -13,7 +13,7 @@ from typing import Final
 
 from providers.converse.families import Family
 from providers.messages.generations import Generation
-from providers.messages.thinking import BUDGETS, thinking
+from providers.messages.thinking import BUDGETS, rules_out_force, thinking
 from providers.translation.asked import Asked, wrong
 from providers.types import JsonObject
 
@@ -33,6 +33,8 @@ class Reasoning:
     """Whether the request asks for it."""
     max_tokens: int | None = None
     """inferenceConfig.maxTokens; None: the model's limit."""
+    unforced: str | None = None
+    """Why no tool can be forced; None: one can."""
     budgeted: bool = False
     """Whether it is limited by a budget: then each turn must begin with it, or it can't be on."""
 
@@ -66,7 +68,7 @@ def reasoning(asked: Asked, kind: Family, claude: Generation) -> Reasoning:
 
 def _claude(asked: Asked, model: Generation) -> Reasoning:
     said = thinking(asked, model)
-    found = Reasoning(on=said.on, max_tokens=tokens(asked))
+    found = Reasoning(on=said.on, max_tokens=tokens(asked), unforced=rules_out_force(said, model))
     if said.config is not None:
         found.fields["thinking"] = said.config
         found.budgeted = "budget_tokens" in said.config

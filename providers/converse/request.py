@@ -43,7 +43,7 @@ def write(asked: Asked) -> JsonObject:
         asked.note("reasoning", "left out: the turn that the tools answer was made without it")
         thought = Reasoning(max_tokens=tokens(asked))
     said = declared(asked, tools, kind, claude, choice)
-    about = words(asked, said, told.called, kind, choice, wires, thinks=thought.on)
+    about = words(asked, said, told.called, kind, choice, wires, unforced=thought.unforced)
     _cache(asked, kind, told)
     fields: JsonObject = {**thought.fields, **({"tool_choice": about.choice} if about.choice else {}), **own}
     body: JsonObject = {

@@ -66,9 +66,10 @@ def words(
     choice: Choice | None,
     wires: Mapping[str, str],
     *,
-    thinks: bool,
+    unforced: str | None,
 ) -> ToolWords:
-    """toolConfig and what goes with it. `before`: names on the wire of the tools that were called so far.
+    """toolConfig and what goes with it. `before`: names on the wire of the tools that were called so far; `unforced`:
+    why none can be forced.
 
     Raises `BadRequestError` for what can't be said.
     """
@@ -88,7 +89,7 @@ def words(
     if never:
         found.choice = {"type": "none"} if kind is Family.CLAUDE else {}
         return found
-    chosen = _forced(asked, choice, wires, kind, thinks=thinks)
+    chosen = _forced(asked, choice, wires, unforced)
     if chosen is not None and found.config is not None:
         found.config["toolChoice"] = chosen
     if _single(asked, kind):
@@ -135,14 +136,12 @@ _SETTINGS: Final[Mapping[str, tuple[Json, ...]]] = {
 """Settings of OpenAI's web search, with the values that ask for nothing."""
 
 
-def _forced(
-    asked: Asked, choice: Choice | None, wires: Mapping[str, str], kind: Family, *, thinks: bool
-) -> JsonObject | None:
+def _forced(asked: Asked, choice: Choice | None, wires: Mapping[str, str], unforced: str | None) -> JsonObject | None:
     """toolConfig.toolChoice; None where the model decides."""
     if choice is None or choice.mode != "required":
         return None
-    if thinks and kind is Family.CLAUDE:
-        asked.note("tool_choice", "while it thinks, Claude can't be made to call a tool; it may")
+    if unforced is not None:
+        asked.note("tool_choice", unforced)
         return None
     if len(choice.names) == 1 and not choice.hosted:
         return {"tool": {"name": wires[choice.names[0]]}}

@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 import pytest
-from converse_calls import BEDROCK, CLAUDE, GPT_OSS, LLAMA, NOVA, asking, bedrock, dropped, request, written
+from converse_calls import BEDROCK, CLAUDE, GPT_OSS, LLAMA, NOVA, asking, bedrock, dropped, heard, request, written
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -301,6 +301,17 @@ def test_thoughts_of_bedrocks_other_models() -> None:
     signed = {"reasoningText": {"text": "Hm.", "signature": "s"}}
     sent = written({"input": [said("?"), thought("bedrock", signed), said("!", "assistant")]}, NOVA)
     assert sent["messages"][1]["content"] == [{"reasoningContent": signed}, {"text": "!"}]
+
+
+def test_thoughts_that_belong_to_an_account() -> None:
+    """Those of the newest Claudes; sealed as wherever else they are hosted."""
+    newest = "us.anthropic.claude-opus-5-5-v1:0"
+    told = heard("thinking", model=newest)[-1].to_dict()["response"]
+    item: Any = told["output"][0]  # type: ignore[index,call-overload]  # an object
+    assert not item["encrypted_content"].startswith("hr1.claude.")
+    body = {"input": [said("?"), item, said("!", "assistant")]}
+    assert "reasoningContent" in written(body, newest)["messages"][1]["content"][0]
+    assert len(dropped(body, drop_params=False)[1]) == 1
 
 
 @pytest.mark.parametrize("model", [GPT_OSS, CLAUDE])

@@ -326,6 +326,10 @@ def test_a_claude_that_thinks_is_not_forced() -> None:
     assert "toolChoice" not in sent["toolConfig"]
     assert notes == ["tool_choice: while it thinks, Claude can't be made to call a tool; it may"]
     assert written(body, NOVA_2)["toolConfig"]["toolChoice"] == {"any": {}}
+    newest = "us.anthropic.claude-opus-5-5-v1:0"
+    sent, notes = dropped(asked(tools=[PLAIN], tool_choice="required"), newest, drop_params=False)
+    assert "toolChoice" not in sent["toolConfig"]
+    assert notes == ["tool_choice: this model can't be made to call a tool; it may"]
 
 
 # who asks, and how it is served
