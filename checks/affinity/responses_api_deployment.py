@@ -77,7 +77,7 @@ class ResponsesApiDeployment(PreCallCheck):
         return self._stats
 
     def accept(self, deployments: Sequence[Deployment]) -> None:
-        """Remember where these keep their state, for when one is gone."""
+        """Remember what these say they hold, and where they keep their state, for when one is gone."""
         self._homes.know(deployments)
 
     async def home(self, response_id: str, scope: str | None = None) -> Deployment | None:
