@@ -121,12 +121,15 @@ class Remembered(PreCallCheck):
         if recalled is None:
             recalled = self._recalled[call] = await self._recall(call, previous, references, bool(native))
         if recalled.ours:
-            return self._leaning(recalled, among)
+            return self._leaning(recalled, among, bool(native))
         return (native or among) if previous else among
 
-    def _leaning(self, recalled: Recalled, among: Sequence[Deployment]) -> Sequence[Deployment]:
-        """Those of `among` that can be told the conversation; it is better served where its last turn was."""
-        if recalled.hindrance and any(each.dialect.keeps_state for each in among):
+    def _leaning(self, recalled: Recalled, among: Sequence[Deployment], mixed: bool) -> Sequence[Deployment]:
+        """Those of `among` that can be told the conversation; it is better served where its last turn was.
+
+        `mixed`: some of them keep state.
+        """
+        if mixed and recalled.hindrance:
             able = tuple(each for each in among if not each.dialect.keeps_state)
             if not able:
                 raise HomeLostError(f"what can't be sent to another deployment: {recalled.hindrance}", code="home_lost")
