@@ -55,7 +55,18 @@ from providers.errors import (
 from providers.types import Affinity, Call, Deployment, Verb
 from providers.views import Event, Response, Routing
 from router.explain import Explanation
-from router.functions import aresponses, responses
+from router.functions import (
+    acancel_responses,
+    adelete_responses,
+    aget_responses,
+    alist_input_items,
+    aresponses,
+    cancel_responses,
+    delete_responses,
+    get_responses,
+    list_input_items,
+    responses,
+)
 from router.pool import DeploymentHealth
 from router.router import Router
 from router.stream import ResponseStream
@@ -110,6 +121,14 @@ __all__ = [
     "UnknownModelError",
     "UnprocessableEntityError",
     "Verb",
+    "acancel_responses",
+    "adelete_responses",
+    "aget_responses",
+    "alist_input_items",
     "aresponses",
+    "cancel_responses",
+    "delete_responses",
+    "get_responses",
+    "list_input_items",
     "responses",
 ]
