@@ -97,7 +97,6 @@ class _Turns:
         call: JsonObject = {"functionCall": inner}
         if self._signature is not None:
             call["thoughtSignature"] = self._signature
-            self._signature = None
         self._add(_MODEL, [call])
 
     def output(self, entry: FunctionOutput) -> None:
@@ -162,6 +161,7 @@ class _Turns:
             self._add(_USER, files)
 
     def _add(self, who: str, parts: Sequence[JsonObject]) -> None:
+        self._signature = None  # a call that does not come next is gone
         if self._turns and self._turns[-1][0] == who:
             self._turns[-1][1].extend(parts)
         else:

@@ -183,7 +183,7 @@ class GeminiListener:
         printed = cast("JsonObject", (result or {}).get("codeExecutionResult") or {}).get("output")
         item: JsonObject = {
             "type": "code_interpreter_call",
-            "status": "incomplete" if result is None else "completed",
+            "status": "completed",
             "code": code.get("code"),
             "container_id": "",
             "outputs": [{"type": "logs", "logs": printed}] if printed else [],

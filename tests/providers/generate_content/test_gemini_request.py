@@ -211,9 +211,10 @@ def test_files_in_answers_are_parts_of_them_and_for_old_models_come_after() -> N
     ]
     assert old[3]["parts"] == [{"text": "Files that weather returned:"}, INLINE, {"text": "So?"}]
     assert written(items[:-1], model="gemini-2.5-pro")["contents"][3]["parts"][1] == INLINE
-    again = [*items[:-1], _message("I see."), {**CALLED, "call_id": "c2"}, {**ANSWER, "call_id": "c2"}]
-    roles = [turn["role"] for turn in written(again, model="gemini-2.5-pro")["contents"]]
-    assert roles == ["user", "model", "user", "user", "model", "user"]
+    for between in ([], [_message("I see.")], [reasoning({"call": "YQ=="})]):
+        again = [*items[:-1], *between, {**CALLED, "call_id": "c2"}, {**ANSWER, "call_id": "c2"}]
+        roles = [turn["role"] for turn in written(again, model="gemini-2.5-pro")["contents"]]
+        assert roles == ["user", "model", "user", "user", "model", "user"]
 
 
 def test_functions_are_declared_by_json_schema_under_names_that_google_takes() -> None:
@@ -476,6 +477,7 @@ def test_efforts_are_levels_or_budgets(model: str, effort: str, config: dict[str
         ("gemini-3-pro", "minimal", {"thinkingLevel": "LOW"}),
         ("gemini-3-pro-preview", "medium", {"thinkingLevel": "HIGH"}),
         ("gemini-3-flash", "xhigh", {"thinkingLevel": "HIGH"}),
+        ("gemini-3-flash", "max", {"thinkingLevel": "HIGH"}),
         ("gemini-2.5-pro", "none", {"thinkingBudget": 128}),
     ],
 )
@@ -543,6 +545,11 @@ def test_a_signature_whose_text_is_gone_stands_alone() -> None:
     assert body["contents"][1] == {"role": "model", "parts": [{"text": "", "thoughtSignature": "YQ=="}]}
     first = written([reasoning({"text": [[3, "YQ=="]]}), USER])
     assert first["contents"][0]["parts"] == [{"text": "", "thoughtSignature": "YQ=="}]
+
+
+def test_the_signature_of_a_call_that_is_gone_signs_no_other() -> None:
+    body = written([USER, reasoning({"call": "YQ=="}), _message("No."), CALLED, ANSWER])
+    assert body["contents"][1]["parts"][1]["thoughtSignature"] == UNSIGNED
 
 
 def test_images_of_others_are_the_models_own() -> None:
