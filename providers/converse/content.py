@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from providers.converse.caching import Caching
 from providers.translation.asked import Asked, wrong
 from providers.translation.entries import Address, Audio, File, Image, Inline, Part, Refusal, Source, Stored, Text
 from providers.types import Json, JsonObject
@@ -47,10 +48,9 @@ _LONGEST_NAME: Final = 200
 class Blocks:
     """Makes the blocks of one request, whose documents all have names of their own."""
 
-    def __init__(self, asked: Asked, *, caches: bool) -> None:
-        """`caches`: whether the model takes cache points."""
+    def __init__(self, asked: Asked, caching: Caching) -> None:
         self._asked = asked
-        self._caches = caches
+        self._caching = caching
         self._names: set[str] = set()
 
     def of(self, parts: Iterable[Part]) -> list[Json]:
@@ -63,7 +63,7 @@ class Blocks:
             block = self._block(part)
             if block is not None:
                 blocks.append(block)
-                blocks.extend(self.cache_point(None if isinstance(part, Refusal | Audio) else part.cache))
+                blocks.extend(self._caching.point(None if isinstance(part, Refusal | Audio) else part.cache))
         return blocks
 
     def of_output(self, parts: Iterable[Part]) -> list[Json]:
@@ -76,10 +76,6 @@ class Blocks:
             if block is not None:
                 blocks.append(block)
         return blocks or [{"text": "(no output)"}]
-
-    def cache_point(self, mark: Json) -> list[Json]:
-        """What ends a prefix to be cached, where `mark`, a `cache_control`, says so."""
-        return [cache_point(mark)] if mark and self._caches else []
 
     def _block(self, part: Part) -> JsonObject | None:
         if isinstance(part, Text | Refusal):
@@ -148,13 +144,6 @@ class Blocks:
             raise wrong(where, "must be an http or https URL, an s3:// address, or a data: URL")
         media_type = fetched.media_type.partition(";")[0].strip()
         return Inline(media_type, base64.b64encode(fetched.content).decode())
-
-
-def cache_point(mark: Json) -> JsonObject:
-    """The block that ends a prefix to be cached, for as long as `mark` says."""
-    ttl = mark.get("ttl") if isinstance(mark, dict) else None
-    point: JsonObject = {"type": "default"}
-    return {"cachePoint": {**point, "ttl": ttl} if isinstance(ttl, str) else point}
 
 
 def _bucket(source: Source) -> str | None:

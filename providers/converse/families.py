@@ -17,11 +17,6 @@ class Family(Enum):
     GPT_OSS = "gpt_oss"
     OTHER = "other"
 
-    @property
-    def caches(self) -> bool:
-        """Whether its models take cache points. Source: Bedrock's user guide, prompt caching, supported models."""
-        return self in (Family.CLAUDE, Family.NOVA, Family.NOVA_2)
-
 
 def family(deployment: Deployment, model: str) -> Family:
     """The family of a model. Where an ARN hides its name, `model_info.base_model` may tell."""

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, cast
 
-from providers.converse.content import Blocks, cache_point
+from providers.converse.caching import Caching
+from providers.converse.content import Blocks
 from providers.converse.families import Family, seal
 from providers.converse.tools import wire
 from providers.translation.asked import Asked
@@ -27,12 +28,13 @@ _BEGINNING: Final = "…"
 class Messages:
     """Collects the messages of one request."""
 
-    def __init__(self, asked: Asked, kind: Family, wires: Mapping[str, str]) -> None:
+    def __init__(self, asked: Asked, kind: Family, caching: Caching, wires: Mapping[str, str]) -> None:
         """`wires`: names of functions on the wire, by the caller's."""
         self._asked = asked
         self._kind = kind
         self._wires = wires
-        self._blocks = Blocks(asked, caches=kind.caches)
+        self._caching = caching
+        self._blocks = Blocks(asked, caching)
         self.system: list[Json] = []
         self.messages: list[Json] = []
         self.called: set[str] = set()
@@ -55,10 +57,10 @@ class Messages:
             _accompany(cast("JsonObject", message))
 
     def cache(self, mark: Json) -> None:
-        """Let all of it be a prefix to be cached."""
-        content = cast("list[Json]", cast("JsonObject", self.messages[-1])["content"])
-        if "cachePoint" not in cast("JsonObject", content[-1]):
-            content.append(cache_point(mark))
+        """Let all of it be a prefix to be cached, if `mark` asks for it."""
+        content = _content(cast("JsonObject", self.messages[-1]))
+        if "cachePoint" not in content[-1]:
+            content.extend(cast("list[JsonObject]", self._caching.point(mark)))
 
     @property
     def interrupted(self) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from providers import jsonio
+from providers.converse.caching import caching, whole
 from providers.converse.families import Family, family
 from providers.converse.messages import Messages
 from providers.converse.reasoning import Reasoning, reasoning, tokens
@@ -37,14 +38,14 @@ def write(asked: Asked) -> JsonObject:
     wires = {each.name: each.wire for each in functions(tools)}
     thought = reasoning(asked, kind, claude)
     own = _own_fields(asked)
-    told = Messages(asked, kind, wires)
+    told = Messages(asked, kind, caching(kind, claude), wires)
     told.read()
     if thought.budgeted and told.interrupted:
         asked.note("reasoning", "left out: the turn that the tools answer was made without it")
         thought = Reasoning(max_tokens=tokens(asked))
     said = declared(asked, tools, kind, claude, choice)
     about = words(asked, said, told.called, kind, choice, wires, unforced=thought.unforced)
-    _cache(asked, kind, told)
+    told.cache(whole(asked))
     fields: JsonObject = {**thought.fields, **({"tool_choice": about.choice} if about.choice else {}), **own}
     body: JsonObject = {
         "messages": told.messages,
@@ -169,15 +170,3 @@ def _tier(asked: Asked) -> JsonObject | None:
         asked.refuse("service_tier", f"Bedrock's are {', '.join(sorted(_TIERS))}")
         return None
     return {"type": tier}
-
-
-def _cache(asked: Asked, kind: Family, told: Messages) -> None:
-    """A cache point at the end, where the caller wants the prompt kept."""
-    options = asked.mapping("prompt_cache_options")
-    for name, harmless in (("prewarm", (None, False)), ("comparison_response_id", (None,))):
-        if options.get(name) not in harmless:
-            asked.refuse(f"prompt_cache_options.{name}", "there is no such setting")
-    long = options.get("ttl") == "12h" or asked.get("prompt_cache_retention") == "24h"
-    wanted = (bool(options) and options.get("mode") != "explicit") or long
-    if wanted and kind.caches:
-        told.cache({"ttl": "1h"} if long else {})

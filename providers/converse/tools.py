@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from providers.converse.content import cache_point
+from providers.converse.caching import caching
 from providers.converse.families import Family
 from providers.messages.generations import Generation
 from providers.messages.schemas import closed
@@ -46,8 +46,7 @@ def declared(
         if isinstance(tool, Function):
             if not limited or (choice is not None and tool.name in choice.names):
                 said.append(_spec(asked, tool, kind, claude))
-                if tool.cache and kind.caches:
-                    said.append(cache_point(tool.cache))
+                said.extend(caching(kind, claude).point(tool.cache))
         elif not limited or (choice is not None and tool.kind in choice.hosted):
             said.extend(_hosted(asked, tool, kind))
     return said

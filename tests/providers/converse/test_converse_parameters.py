@@ -143,6 +143,8 @@ def test_what_bedrock_has_no_word_for(body: dict[str, Any], model: str, param: s
         (asked(text={"format": {"type": "xml"}}), CLAUDE, "text.format"),
         (asked(text={"format": {"type": "json_schema", "name": "n"}}), CLAUDE, "text.format.schema"),
         (asked(user=5), CLAUDE, "user"),
+        (asked(prompt_cache_options={"ttl": "1h"}), CLAUDE, "prompt_cache_options.ttl"),
+        (asked(prompt_cache_options={"ttl": ["1h"]}), CLAUDE, "prompt_cache_options.ttl"),
         (asked(metadata={"a": 5}), CLAUDE, "metadata.a"),
         (asked(tools=[PLAIN], parallel_tool_calls="no"), CLAUDE, "parallel_tool_calls"),
     ],
@@ -353,20 +355,26 @@ def test_tiers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "point"),
+    ("body", "point", "notes"),
     [
-        ({"prompt_cache_options": {"ttl": "30m"}}, {"type": "default"}),
-        ({"prompt_cache_options": {"ttl": "12h", "mode": "implicit"}}, {"type": "default", "ttl": "1h"}),
-        ({"prompt_cache_retention": "24h"}, {"type": "default", "ttl": "1h"}),
-        ({"prompt_cache_retention": "in_memory"}, None),
-        ({"prompt_cache_options": {"mode": "explicit"}}, None),
-        ({"prompt_cache_key": "k"}, None),
+        ({"prompt_cache_options": {"ttl": "30m"}}, {"type": "default", "ttl": "1h"}, 0),
+        ({"prompt_cache_options": {"ttl": "12h", "mode": "implicit"}}, {"type": "default", "ttl": "1h"}, 1),
+        ({"prompt_cache_options": {"mode": "implicit"}}, {"type": "default"}, 0),
+        ({"prompt_cache_retention": "24h"}, {"type": "default", "ttl": "1h"}, 1),
+        ({"prompt_cache_retention": "in_memory"}, None, 0),
+        ({"prompt_cache_options": {"mode": "explicit", "ttl": "12h"}}, None, 0),
+        ({"prompt_cache_options": {}}, None, 0),
+        ({"prompt_cache_key": "k"}, None, 0),
     ],
 )
-def test_prompts_that_are_kept(body: dict[str, Any], point: Any) -> None:
-    said = written(asked(**body))["messages"][0]["content"]
-    assert said[1:] == ([] if point is None else [{"cachePoint": point}])
-    assert len(written(asked(**body), LLAMA)["messages"][0]["content"]) == 1
+def test_prompts_that_are_kept(body: dict[str, Any], point: Any, notes: int) -> None:
+    sent, left = dropped(asked(**body), drop_params=False)
+    assert sent["messages"][0]["content"][1:] == ([] if point is None else [{"cachePoint": point}])
+    assert left == ["prompt_cache_options.ttl: Bedrock keeps caches for an hour at most"] * notes
+    for model in (NOVA, OLDEST_CLAUDE):
+        short, _ = dropped(asked(**body), model)
+        assert short["messages"][0]["content"][1:] == ([] if point is None else [{"cachePoint": {"type": "default"}}])
+    assert len(dropped(asked(**body), LLAMA)[0]["messages"][0]["content"]) == 1
 
 
 def test_a_mark_at_the_end_is_the_point_at_the_end() -> None:
