@@ -47,6 +47,8 @@ _RESPONSES_PATHS: Final = frozenset({"/v1/responses", "/responses"})
 
 _PUBLISHER: Final = re.compile(r"^(?:(?:google|gemini)/(?=gemini|\d+$)|anthropic/(?=claude))")
 """What LiteLLM's users write before a model whose name says enough."""
+_RESOURCE: Final = re.compile(r"(?:projects/[^/]+/locations/[^/]+/)?(?:(endpoints|models)/|publishers/([^/]+)/models/)")
+"""The name of a resource of Vertex AI's, whole or in part."""
 _BEDROCK_HOST: Final = re.compile(rf"bedrock-runtime(?:-fips)?\.({AWS_REGION.pattern})\.")
 _MANTLE: Final = "write 'bedrock/<model>', which goes to bedrock-runtime"
 _NO_MODEL: Final = "agents are no models; name the model"
@@ -101,11 +103,13 @@ def bedrock(model: str, api_base: str | None) -> Meaning:
 
 
 def vertex(model: str, api_base: str | None) -> Meaning:
-    """Gemini and one's own endpoints (digits) by Google's API, Claude by Anthropic's, all else as OpenAI did once."""
+    """Gemini and one's own endpoints by Google's API, Claude by Anthropic's, all else as OpenAI did once."""
     model = _PUBLISHER.sub("", model, count=1)
-    if model.startswith("claude"):
+    resource = _RESOURCE.match(model)
+    publisher = resource[2] or "google" if resource else None
+    if model.startswith("claude") or publisher == "anthropic":
         return Meaning(model, Dialect.MESSAGES)
-    google = model.startswith(("gemini", "*")) or model.isdecimal()
+    google = publisher == "google" or model.startswith(("gemini", "*")) or model.isdecimal()
     return Meaning(model, Dialect.GENERATE_CONTENT if google else Dialect.CHAT_COMPLETIONS)
 
 

@@ -103,6 +103,11 @@ def test_what_else_stands_before_a_model_of_bedrock_is_refused() -> None:
         ("meta/llama-4-maverick-maas", Meaning("meta/llama-4-maverick-maas", CHAT)),
         ("google/gemma-4-maas", Meaning("google/gemma-4-maas", CHAT)),
         ("mistral-large-2411", Meaning("mistral-large-2411", CHAT)),
+        ("endpoints/123", Meaning("endpoints/123", GENERATE)),
+        ("projects/p/locations/l/endpoints/1", Meaning("projects/p/locations/l/endpoints/1", GENERATE)),
+        ("publishers/google/models/gemini-3-pro", Meaning("publishers/google/models/gemini-3-pro", GENERATE)),
+        ("publishers/anthropic/models/claude-x", Meaning("publishers/anthropic/models/claude-x", MESSAGES)),
+        ("publishers/meta/models/llama-4", Meaning("publishers/meta/models/llama-4", CHAT)),
     ],
 )
 def test_vertex(given: str, expected: Meaning) -> None:
