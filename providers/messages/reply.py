@@ -237,7 +237,7 @@ class Reply:
             self._served += [use, block]
             self._tell(record(use, block))
         else:  # whatever it is, the caller sees it as it came
-            narrator.item({name: value for name, value in block.items() if name != "id"}, "item")
+            narrator.item({"type": f"anthropic:{kind}", "block": block}, "item")
 
     def _tell(self, item: JsonObject) -> None:
         """An item for what the vendor did. Only of searches there are events that tell their stages."""

@@ -21,7 +21,7 @@ def record(use: JsonObject, result: JsonObject | None) -> JsonObject:
     if name == "web_fetch":
         return {"type": "web_search_call", "status": status, "action": {"type": "open_page", "url": given.get("url")}}
     if name != "web_search":
-        return {"type": f"{name}_call", "status": status, "input": asked, "result": content}
+        return {"type": f"anthropic:{name}_call", "status": status, "input": asked, "result": content}
     query = given.get("query")
     action: JsonObject = {"type": "search", "query": query, "queries": [] if query is None else [query]}
     action["sources"] = [{"type": "url", "url": each.get("url")} for each in _results(content)]

@@ -78,8 +78,14 @@ def _entry(asked: Asked, item: JsonObject, where: str, *, told: bool, images: bo
     elif kind == "image_generation_call" and images:
         made = Inline(f"image/{item.get('output_format') or 'png'}", _text(item, "result", where))
         yield Said("assistant", (Image(made, where),), where)
-    elif not (kind in _RECORDS and (told or kind != "compaction")):
+    elif not _is_record(kind, told=told):
         asked.refuse(f"{where}.type", f"it has no word for {str(kind)[:80]!r} items")
+
+
+def _is_record(kind: Json, *, told: bool) -> bool:
+    """Whether an item only tells what was done. A prefix names the vendor whose own kind it is (Open Responses)."""
+    own = isinstance(kind, str) and ":" in kind
+    return own or (kind in _RECORDS and (told or kind != "compaction"))
 
 
 def _message(asked: Asked, item: JsonObject, where: str) -> Iterator[Entry]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from claude_calls import CLAUDE, LATEST, OLDEST, asking, claude, decoded, heard, told
+from claude_calls import CLAUDE, LATEST, OLDEST, asking, claude, decoded, heard, told, written
 from fake_anthropic import FIXTURES, fixture, message, streamed
 from hypothesis import given
 from hypothesis import strategies as st
@@ -218,11 +218,13 @@ def test_other_tools_of_the_vendor_are_seen() -> None:
     for response in (whole(json.dumps(reply).encode()), told(streamed(reply))):
         items: Any = response["output"]
         assert items[0]["action"] == {"type": "open_page", "url": "https://x.example"}
-        assert items[1]["type"] == "code_execution_call"
+        assert items[1]["type"] == "anthropic:code_execution_call"
         assert items[1]["input"] == {"code": "1+1"}
         assert items[1]["result"]["stdout"] == "2"
-        assert items[2]["file_id"] == "file_1"
-        assert items[3]["type"] == "web_search_tool_result"
+        assert items[2]["block"]["file_id"] == "file_1"
+        assert items[3]["type"] == "anthropic:web_search_tool_result"
+        again = [{"role": "user", "content": "x"}, *items, {"role": "user", "content": "y"}]
+        assert len(written({"input": again})["messages"]) == 1
         assert len({item["id"] for item in items}) == 4
 
 
