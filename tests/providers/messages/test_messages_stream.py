@@ -389,6 +389,20 @@ def test_thinking_without_a_signature_cant_be_given_back() -> None:
         assert "encrypted_content" not in item
 
 
+@pytest.mark.parametrize(("tier", "said"), [("standard", "default"), ("priority", "priority"), ("novel", "novel")])
+def test_the_tier_that_served_is_told(tier: str, said: str) -> None:
+    reply = {**message("text"), "usage": {**message("text")["usage"], "service_tier": tier}}
+    assert whole(json.dumps(reply).encode())["service_tier"] == said
+    assert told(streamed(reply))["service_tier"] == said
+
+
+def test_an_error_that_says_nothing_is_one() -> None:
+    raw = fixture("text.sse")
+    events = heard(raw[: raw.index(b"event: content_block_stop")] + b'event: error\ndata: {"type":"error"}\n\n')
+    cause = CLAUDE.fault(events[-1])
+    assert isinstance(cause, InternalServerError)
+
+
 def test_usage_that_never_comes_is_not_invented() -> None:
     reply = {**message("text"), "usage": {}}
     assert decoded(json.dumps(reply).encode()).usage is None
