@@ -477,6 +477,8 @@ def test_forms_before_there_were_any() -> None:
     found = request({**body, "reasoning": {"effort": "low"}}, thinking)
     assert "tool_choice" not in json.loads(found.content)
     assert found.dropped[0].startswith("tool_choice:")
+    silent = written({**body, "tools": [TOOL], "tool_choice": "none", "reasoning": {"effort": "low"}}, thinking)
+    assert "tool_choice" not in silent
     one = written({**body, "reasoning": {"effort": "low"}, "parallel_tool_calls": False}, thinking)
     assert one["tool_choice"] == {"type": "auto", "disable_parallel_tool_use": True}
 

@@ -17,6 +17,7 @@ from responses_protocol import check_stream
 from providers import jsonio
 from providers.errors import (
     APIError,
+    InternalServerError,
     MalformedReplyError,
     RateLimitError,
     ServiceUnavailableError,
