@@ -205,7 +205,7 @@ async def test_a_transcript_that_cannot_be_read_in_time_is_none(monkeypatch: pyt
     monkeypatch.setattr("checks.affinity.retelling.PATIENCE", 0.0)
 
     class Stuck(MemoryTranscripts):
-        async def get(self, response_id: str) -> Turn | None:
+        async def get(self, response_id: str, *, fresh: bool = False) -> Turn | None:
             await asyncio.Event().wait()
             return None
 

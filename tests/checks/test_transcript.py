@@ -214,7 +214,7 @@ class Shelf:
         self.turns = {turn.response_id: turn for turn in turns}
         self.asked = 0
 
-    async def get(self, response_id: str) -> Turn | None:
+    async def get(self, response_id: str, *, fresh: bool = False) -> Turn | None:
         self.asked += 1
         return self.turns.get(response_id)
 
