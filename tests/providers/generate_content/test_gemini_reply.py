@@ -261,6 +261,15 @@ def test_citations_are_annotations_too() -> None:
     ]
 
 
+def test_sources_are_of_several_kinds() -> None:
+    chunks = [{"maps": {"uri": "https://m", "title": "M"}}, {"image": {"sourceUri": "https://i"}}]
+    grounds = {"groundingChunks": chunks, "groundingSupports": [{"groundingChunkIndices": [0, 1]}]}
+    notes = heard(frame({"text": "a"}, stop="STOP", groundingMetadata=grounds))["output"][0]["content"][0][
+        "annotations"
+    ]
+    assert [(note["url"], note["title"]) for note in notes] == [("https://m", "M"), ("https://i", "https://i")]
+
+
 def test_quotes_that_are_nowhere_keep_their_places() -> None:
     support = {"segment": {"startIndex": 0, "endIndex": 2, "text": "xyz"}, "groundingChunkIndices": [0]}
     grounds = {"groundingChunks": [{"web": {"uri": "u"}}], "groundingSupports": [support]}
