@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final, cast
 
 from providers import jsonio
+from providers.errors import StreamInterruptedError
 from providers.faults import malformed
 from providers.messages.blame import error_of_frame
 from providers.messages.formats import TOOL, asks_for_json
@@ -69,7 +70,7 @@ class Reply:
     # the frames of a stream
 
     def hear(self, frame: JsonObject) -> None:
-        """One frame of a stream. Raises the `APIError` that it reports."""
+        """One frame of a stream. Raises the `APIError` that it reports, if nothing was told yet."""
         kind = frame.get("type")
         if kind == "content_block_delta":
             self._delta(_object(frame["delta"]))
@@ -85,12 +86,15 @@ class Reply:
         elif kind == "message_stop":
             self.finish()
         elif kind == "error" or frame.get("error"):
-            raise error_of_frame(frame)
+            self._narrator.fail(error_of_frame(frame), self._counts.whole())
 
     def end(self) -> None:
         """The body has ended. What said why it stopped is whole, though its last frame is missing."""
         if self._reason is not None:
             self.finish()
+        elif self._narrator.started:
+            cut = StreamInterruptedError("the stream ended before its last event")
+            self._narrator.fail(cut, self._counts.whole())  # what was read is paid for all the same
 
     # a message
 

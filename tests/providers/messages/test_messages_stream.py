@@ -311,6 +311,12 @@ def test_a_truncated_stream_has_failed() -> None:
     assert response["status"] == "failed"
     assert isinstance(CLAUDE.fault(events[-1]), StreamInterruptedError)
     assert response["output"][0]["status"] == "incomplete"
+    assert response["usage"]["input_tokens"] == 12
+
+
+def test_a_stream_of_nothing_has_failed() -> None:
+    with pytest.raises(StreamInterruptedError):
+        heard(b"event: ping\ndata: {}\n\n")
 
 
 def test_a_stream_that_lacks_only_its_last_frame_is_whole() -> None:
@@ -322,6 +328,7 @@ def test_errors_midway_fail_the_response_with_a_typed_cause() -> None:
     events = heard("error_midway")
     response = check_stream([event.to_dict() for event in events])
     assert response["error"] == {"code": "server_error", "message": "Overloaded"}
+    assert (response["usage"]["input_tokens"], response["usage"]["output_tokens"]) == (12, 1)
     cause = CLAUDE.fault(events[-1])
     assert isinstance(cause, ServiceUnavailableError)
     assert (cause.code, cause.status_code, cause.request_id) == (
