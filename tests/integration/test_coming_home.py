@@ -40,7 +40,11 @@ def settings(strategy: str, store: str, redis: Server) -> dict[str, Any]:
     """The arguments of a Router with this strategy and store."""
     found: dict[str, Any] = {"routing_strategy": strategy, "optional_pre_call_checks": AFFINITY}
     if store == "redis":
-        found |= {"redis_url": f"redis://127.0.0.1:{redis.port}", "redis_key_prefix": f"home{next(_prefixes)}"}
+        found |= {
+            "redis_url": f"redis://127.0.0.1:{redis.port}",
+            "redis_key_prefix": f"home{next(_prefixes)}",
+            "redis_timeout": 5.0,
+        }
     return found
 
 

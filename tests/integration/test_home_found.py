@@ -190,6 +190,7 @@ async def test_with_redis_nobody_is_asked_unless_told_to(
         settings: dict[str, Any] = {
             "redis_url": f"redis://127.0.0.1:{redis.port}",
             "redis_key_prefix": f"found{next(_prefixes)}",
+            "redis_timeout": 5.0,
             "discover": discover,
             "optional_pre_call_checks": AFFINITY,
         }

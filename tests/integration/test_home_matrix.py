@@ -40,7 +40,11 @@ class Fleet:
         self.relays = relays
         self._store = store
         self._model_list = [entry(url, id=name) for name, url in relays.urls.items()]
-        self._redis = {"redis_url": f"redis://127.0.0.1:{redis.port}", "redis_key_prefix": f"cut{next(_prefixes)}"}
+        self._redis = {
+            "redis_url": f"redis://127.0.0.1:{redis.port}",
+            "redis_key_prefix": f"cut{next(_prefixes)}",
+            "redis_timeout": 5.0,
+        }
         self.pairs = {strategy: (self.router(strategy), self.router(strategy)) for strategy in STRATEGIES}
 
     def router(self, strategy: str) -> Router:

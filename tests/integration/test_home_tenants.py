@@ -28,7 +28,11 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def settings(request: pytest.FixtureRequest, redis: Server) -> dict[str, Any]:
     found: dict[str, Any] = {"optional_pre_call_checks": AFFINITY, "sleep": tick}
     if request.param == "redis":
-        found |= {"redis_url": f"redis://127.0.0.1:{redis.port}", "redis_key_prefix": f"tenant{next(_prefixes)}"}
+        found |= {
+            "redis_url": f"redis://127.0.0.1:{redis.port}",
+            "redis_key_prefix": f"tenant{next(_prefixes)}",
+            "redis_timeout": 5.0,
+        }
     elif request.param == "signed-id":
         found |= {"affinity": "signed-id", "affinity_key": "0123456789abcdef"}
     return found
@@ -230,6 +234,7 @@ async def test_no_scope_is_stored_as_it_is(redis: Server, upstreams: dict[str, S
     settings: dict[str, Any] = {
         "redis_url": f"redis://127.0.0.1:{redis.port}",
         "redis_key_prefix": f"tenant{next(_prefixes)}",
+        "redis_timeout": 5.0,
         "optional_pre_call_checks": AFFINITY,
     }
     router = Router(group(upstreams.values()), **settings)

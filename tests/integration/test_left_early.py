@@ -100,7 +100,11 @@ async def test_a_call_cancelled_at_each_of_its_awaits(
 ) -> None:
     settings: dict[str, Any] = {}
     if store == "redis":
-        settings = {"redis_url": f"redis://127.0.0.1:{redis.port}", "redis_key_prefix": f"cut{next(_prefixes)}"}
+        settings = {
+            "redis_url": f"redis://127.0.0.1:{redis.port}",
+            "redis_key_prefix": f"cut{next(_prefixes)}",
+            "redis_timeout": 5.0,
+        }
 
     async with serving(2, Behaviour(fault=fault, latency=1, token_delay=1), tick) as upstreams:
         checks: list[Any] = [*AFFINITY, "rate_limit", Slow()]

@@ -42,7 +42,11 @@ def redis(folder: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def shared(redis: Server) -> dict[str, Any]:
-    return {"redis_url": f"redis://127.0.0.1:{redis.port}", "redis_key_prefix": f"kept{next(_prefixes)}"}
+    return {
+        "redis_url": f"redis://127.0.0.1:{redis.port}",
+        "redis_key_prefix": f"kept{next(_prefixes)}",
+        "redis_timeout": 5.0,
+    }
 
 
 @pytest.fixture

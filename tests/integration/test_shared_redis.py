@@ -46,6 +46,7 @@ def shared(redis: Server) -> dict[str, Any]:
     return {
         "redis_url": f"redis://127.0.0.1:{redis.port}",
         "redis_key_prefix": f"shared{next(_prefixes)}",
+        "redis_timeout": 5.0,  # a busy machine is no outage
         "optional_pre_call_checks": AFFINITY,
     }
 
