@@ -36,6 +36,17 @@ TOY: Table = table(
     *(Parameter(name, Outcome.REFUSED, "toys have none") for name in sorted(_REFUSED)),
 )
 NAMING = Naming(re.compile(r"[^a-zA-Z0-9_-]"), 24)
+NOTE: JsonObject = {"type": "url_citation", "url": "https://a.example", "title": "A", "start_index": 0, "end_index": 1}
+SEARCH: JsonObject = {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "x"}}
+TOOLS = [
+    {"type": "function", "name": "get weather!", "parameters": {}},
+    {"type": "custom", "name": "shell", "description": "Runs it."},
+]
+"""What a model may call; the wire has `shell` for the second."""
+
+Act = dict[str, Any]
+"""A frame."""
+
 STEM = "0123456789abcdef0123456789abcdef"
 
 
@@ -128,3 +139,18 @@ DEPLOYMENT = Deployment("one", "toys", "toys", "toy-1", api_base="https://toys.e
 def frames(acts: Sequence[JsonObject]) -> bytes:
     """The body of a stream."""
     return b"".join(b"data: %s\n\n" % jsonio.dumps(act) for act in acts)
+
+
+def act(name: str, *of: Any, **rest: Any) -> Act:
+    """The frame that has the narrator do this."""
+    return {"act": name, "of": list(of), **rest}
+
+
+def tell(told: Sequence[Act]) -> list[dict[str, Any]]:
+    """The events of a stream of these acts; each as it was when it was told."""
+    decoder = toy().events(toy_call(True, tools=TOOLS), DEPLOYMENT)
+    events = []
+    for each in told:
+        events += [jsonio.loads(jsonio.dumps(event)) for event in decoder.feed(frames([each]))]
+    events += [jsonio.loads(jsonio.dumps(event)) for event in decoder.end()]
+    return events  # type: ignore[return-value]  # they are objects

@@ -7,28 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from responses_protocol import check_stream
-from toy_dialect import DEPLOYMENT, STEM, frames, toy, toy_call
+from toy_dialect import DEPLOYMENT, NOTE, SEARCH, STEM, TOOLS, Act, act, frames, tell, toy, toy_call
 
 from providers import jsonio
 from providers.errors import ContentPolicyViolationError, InternalServerError, RateLimitError
 from providers.translation.narrator import Failure, Narrator, mint, usage_of
-from providers.types import HttpReply, JsonObject
+from providers.types import HttpReply
 from providers.views import Event
-
-NOTE: JsonObject = {"type": "url_citation", "url": "https://a.example", "title": "A", "start_index": 0, "end_index": 1}
-SEARCH: JsonObject = {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "x"}}
-TOOLS = [
-    {"type": "function", "name": "get weather!", "parameters": {}},
-    {"type": "custom", "name": "shell", "description": "Runs it."},
-]
-
-
-Act = dict[str, Any]
-
-
-def act(name: str, *of: Any, **rest: Any) -> Act:
-    return {"act": name, "of": list(of), **rest}
-
 
 text = st.text(max_size=6)
 logprobs = st.none() | st.just([{"token": "a", "logprob": -0.5, "bytes": [97], "top_logprobs": []}])
@@ -73,16 +58,6 @@ def playable(told: Sequence[Act]) -> list[Act]:
         elif each["act"] not in ("arguments", "close_part") and not silent:
             calling = False
     return kept
-
-
-def tell(told: Sequence[Act]) -> list[dict[str, Any]]:
-    """The events of a stream of these acts; each as it was when it was told."""
-    decoder = toy().events(toy_call(True, tools=TOOLS), DEPLOYMENT)
-    events = []
-    for each in told:
-        events += [jsonio.loads(jsonio.dumps(event)) for event in decoder.feed(frames([each]))]
-    events += [jsonio.loads(jsonio.dumps(event)) for event in decoder.end()]
-    return events  # type: ignore[return-value]  # they are objects
 
 
 def of_kind(events: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -209,6 +184,8 @@ def test_notes_and_probabilities_stay_with_their_text() -> None:
     events = tell([act("start"), act("text", "ab", probs), act("annotate", NOTE), act("text", "c"), act("finish")])
     (part,) = check_stream(events)["output"][0]["content"]
     assert part == {"type": "output_text", "text": "abc", "annotations": [NOTE], "logprobs": probs}
+    assert [each["logprobs"] for each in of_kind(events, "response.output_text.delta")] == [probs, []]
+    assert of_kind(events, "response.output_text.done")[0]["logprobs"] == probs
     (added,) = of_kind(events, "response.output_text.annotation.added")
     assert (added["annotation_index"], added["content_index"], added["annotation"]) == (0, 0, NOTE)
     (opened,) = of_kind(events, "response.content_part.added")
