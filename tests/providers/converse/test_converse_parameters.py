@@ -195,6 +195,13 @@ def test_reasoning_of_others(model: str, effort: str, said: Any) -> None:
     assert fields(asked(reasoning={"effort": effort}), model) == said
 
 
+def test_efforts_where_there_are_three() -> None:
+    efforts = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
+    for effort, said in efforts.items():
+        assert fields(asked(reasoning={"effort": effort}), GPT_OSS) == {"reasoning_effort": said}
+    assert written(asked(reasoning={"effort": "low"}), GPT_OSS).get("additionalModelResponseFieldPaths") is None
+
+
 def test_converses_own_word_for_effort() -> None:
     assert written(asked(reasoning={"effort": "max"}), LLAMA)["outputConfig"] == {"effort": "max"}
     assert written(asked(reasoning={"effort": "minimal"}), LLAMA)["outputConfig"] == {"effort": "low"}
@@ -320,6 +327,12 @@ def test_one_tool_at_a_time() -> None:
     assert forced["additionalModelRequestFields"] == {"tool_choice": {"disable_parallel_tool_use": True}}
     assert fields(asked(tools=[PLAIN], parallel_tool_calls=True)) is None
     assert fields(asked(parallel_tool_calls=False), LLAMA) is None
+    assert "additionalModelRequestFields" not in dropped(body, LLAMA)[0]
+
+
+def test_settings_of_a_search_that_ask_for_nothing() -> None:
+    search = {"type": "web_search", "external_web_access": True, "search_context_size": "medium", "filters": {}}
+    assert written(asked(tools=[search]), NOVA_2)["toolConfig"]["tools"] == [{"systemTool": {"name": "nova_grounding"}}]
 
 
 def test_a_claude_that_thinks_is_not_forced() -> None:
