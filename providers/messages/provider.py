@@ -16,9 +16,9 @@ from providers.messages.request import write
 from providers.messages.table import TABLE
 from providers.messages.tools import NAMING
 from providers.queries import with_query
-from providers.translation.asked import Asked
+from providers.translation.asked import Asked, wrong
 from providers.translation.conversation import conversation
-from providers.translation.entries import Address, File, FunctionOutput, Image, Said
+from providers.translation.entries import Address, File, FunctionOutput, Image, Said, Stored
 from providers.translation.narrator import Narrator
 from providers.translation.translator import Translator
 from providers.types import Call, Deployment, HttpReply, HttpRequest, JsonObject, Token
@@ -157,7 +157,10 @@ class VertexMessages(Messages):
         return address.VERSION if version == _VERTEX_VERSION else version
 
     def remote(self, call: Call, deployment: Deployment) -> Sequence[str]:
-        """Images and documents that are given by their address."""
+        """Images and documents that are given by their address; there is no Files API, so none has an id there.
+
+        Source: Anthropic's documentation, Files API, platform support.
+        """
         asked = Asked.of(call, deployment, self.table, self.name)
         parts = [
             part
@@ -166,6 +169,9 @@ class VertexMessages(Messages):
             for part in entry.parts
             if isinstance(part, (Image, File))
         ]
+        stored = next((part.where for part in parts if isinstance(part.source, Stored)), None)
+        if stored is not None:
+            raise wrong(f"{stored}.file_id", "Vertex AI keeps no files for Claude; send the content")
         return [part.source.url for part in parts if isinstance(part.source, Address)]
 
 

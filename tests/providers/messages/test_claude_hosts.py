@@ -130,7 +130,6 @@ def test_vertex_is_given_files_not_addresses() -> None:
         {"type": "input_text", "text": "Look"},
         {"type": "input_image", "image_url": image},
         {"type": "input_file", "file_url": page, "filename": "b.pdf"},
-        {"type": "input_image", "file_id": "file_1"},
     ]
     body = {"input": [{"role": "user", "content": content}]}
     deployment = place(project="p-1")
@@ -142,6 +141,15 @@ def test_vertex_is_given_files_not_addresses() -> None:
     ]
     assert blocks[1]["source"] == {"type": "base64", "media_type": "image/png", "data": "iVBORw=="}
     assert blocks[2]["source"] == {"type": "base64", "media_type": "application/pdf", "data": "JVBERg=="}
+
+
+def test_vertex_keeps_no_files() -> None:
+    content = [{"type": "input_text", "text": "Look"}, {"type": "input_image", "file_id": "file_1"}]
+    body = {"input": [{"role": "user", "content": content}]}
+    with pytest.raises(BadRequestError, match="keeps no files") as caught:
+        VERTEX.remote(asking(body), place(project="p-1"))
+    assert caught.value.param == "input[0].content[1].file_id"
+    assert ANTHROPIC.remote(asking(body), place(project="p-1")) == ()
 
 
 def who(request: HttpRequest) -> dict[str, str]:
