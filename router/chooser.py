@@ -50,14 +50,31 @@ class Chooser:
         self._filters = overriding(checks, "eligible")
         self._reservers = overriding(checks, "reserve")
 
+    def end_calls(self) -> None:
+        """Let no call that is on its way now wait on."""
+        self.era += 1
+        self._pool.wake_all()
+
     async def choose(self, run: Run) -> Lease:
         """A lease on the deployment to try now, waited for if need be."""
-        plan = run.plan
-        if plan.wait:
-            await self._pause(run, plan.wait)
+        if run.plan.wait:
+            await self._pause(run, run.plan.wait)
+        run.waiter = None
+        try:
+            return await self._queue(run)
+        except BaseException:
+            self._give_way(run)
+            raise
+
+    def _give_way(self, run: Run) -> None:
+        """A wake-up that this call has no use for is the next one's in line."""
+        if run.waiter is not None:
+            self._pool.pass_on(run.call.group, run.waiter)
+
+    async def _queue(self, run: Run) -> Lease:
+        """Try, and wait in line, until there is a lease or no hope of one."""
+        plan, group = run.plan, run.call.group
         avoid = plan.tried
-        group = run.call.group
-        place: int | None = None  # in the line of those who wait for the group
         while True:
             if run.era != self.era:
                 raise run.error or APIConnectionError("the Router was closed while the call waited")
@@ -78,12 +95,13 @@ class Chooser:
                 raise error
             run.plan = plan = plan.charge()
             if got.kind == "tried" or got.seen == _FOREIGN:
+                self._give_way(run)
                 await self._pause(run, wait)
             else:
                 began = self._clock()
-                place = await self._pool.wait(group, wait, since=got, place=place)
+                run.waiter = await self._pool.wait(group, wait, since=got, again=run.waiter)
                 run.waited += self._clock() - began
-            avoid = frozenset()
+            avoid = plan.unfit
 
     async def _lease(self, run: Run, avoid: frozenset[str]) -> Lease | Shortage:
         """A deployment that the checks allow and the pool has, or why there is none."""

@@ -136,7 +136,7 @@ class Engine:
 
     def end_calls(self) -> None:
         """Let no call that is on its way now try again: their Router is closing."""
-        self._chooser.era += 1
+        self._chooser.end_calls()
 
     async def _move(self, run: Run, failure: Failure) -> None:
         """On to the next plan, or raise what the call ends with."""

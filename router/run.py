@@ -10,6 +10,7 @@ from checks.base import Home, PreCallCheck
 from providers.errors import APIError, Attempt
 from providers.types import Call, Deployment
 from router.plan import CERTAIN, LONGEST_WAIT, Plan
+from router.pool import Waiter
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds for one attempt where nobody set a limit, as in the OpenAI SDK."""
@@ -59,6 +60,7 @@ class Run:
         "refusal",
         "started",
         "waited",
+        "waiter",
     )
 
     def __init__(self, place: Place, plan: Plan, limits: Limits, now: float) -> None:
@@ -82,6 +84,8 @@ class Run:
         self.dropped: tuple[str, ...] = ()
         """Parameters that the last attempt did without."""
         self.waited = 0.0
+        self.waiter: Waiter | None = None
+        """Its place among those who wait for the group it tries; None if it has not waited there."""
         self.late = False
         """Whether its deadline has passed, whatever the clock says."""
         self.own = True

@@ -5,5 +5,6 @@ from router.pool.lease import Lease, Shortage
 from router.pool.pool import Pool
 from router.pool.report import DeploymentHealth
 from router.pool.settings import HealthSettings
+from router.pool.waiters import Waiter
 
-__all__ = ["DeploymentHealth", "HealthSettings", "Lease", "Pool", "RetryBudget", "Shortage"]
+__all__ = ["DeploymentHealth", "HealthSettings", "Lease", "Pool", "RetryBudget", "Shortage", "Waiter"]

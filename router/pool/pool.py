@@ -27,7 +27,7 @@ from router.pool.quota import read
 from router.pool.report import DeploymentHealth, examine
 from router.pool.settings import HealthSettings
 from router.pool.tally import Tally
-from router.pool.waiters import sleep
+from router.pool.waiters import Waiter, sleep
 from strategies.base import Strategy
 
 _log = logging.getLogger("router")
@@ -273,23 +273,23 @@ class Pool:
     # Waiting
 
     async def wait(
-        self, group: str, timeout: float, *, since: Shortage | None = None, place: int | None = None
-    ) -> int | None:
+        self, group: str, timeout: float, *, since: Shortage | None = None, again: Waiter | None = None
+    ) -> Waiter | None:
         """Until something in `group` may have become usable, or for `timeout` seconds. Who waits longest wakes first.
 
-        Pass the `Shortage` as `since`, so that what happened after it is not missed. Returns a place in line, for the
-        next wait of the same call: with it, it need not queue at the end again. A waiter that is cancelled passes its
-        wake-up on.
+        Pass the `Shortage` as `since`, so that what happened after it is not missed. Returns a waiter to pass as
+        `again` to the next wait of the same call, which then need not queue at the end again. A waiter that is
+        cancelled passes its wake-up on; a call that gives up after one owes it to the next in line (`pass_on`).
         """
         loop = asyncio.get_running_loop()
         now = self._clock()
         with self._locked():
             home = self._groups.get(group)
             if home is None or (since is not None and since.seen != home.queue.events):
-                return place
-            if place is not None:  # woken, but found nothing for itself: the next in line may
-                home.queue.wake_next(place)
-            waiter = home.queue.enter(loop, place)
+                return again
+            if again is not None and again.woken:  # it found nothing for itself: the next in line may
+                home.queue.wake_next(again.place)
+            waiter = home.queue.enter(loop, None if again is None else again.place)
             seconds = min(timeout, home.next_alarm() - now)
         try:
             await sleep(waiter, seconds)
@@ -299,14 +299,29 @@ class Pool:
                     home.queue.stir()
             raise
         with self._locked():
-            home.queue.leave(waiter)
-        return waiter.place
+            waiter.woken = not home.queue.leave(waiter)
+        return waiter
+
+    def pass_on(self, group: str, waiter: Waiter) -> None:
+        """The call that waited with `waiter` will not lease after all: wake the next in line, if it was woken."""
+        with self._locked():
+            home = self._groups.get(group)
+            if home is not None and waiter.woken:
+                waiter.woken = False
+                home.queue.stir()
+
+    def wake_all(self) -> None:
+        """Wake everybody who waits, in every group."""
+        with self._locked():
+            for home in self._groups.values():
+                home.queue.stir_all()
 
     # Views
 
     def budget(self, group: str) -> RetryBudget:
-        """The group's retry budget; raises `KeyError` if there is no such group."""
-        return self._groups[group].budget
+        """The group's retry budget; a new one for a group that has just been removed."""
+        home = self._groups.get(group)
+        return RetryBudget(self._clock) if home is None else home.budget
 
     def health(self) -> list[DeploymentHealth]:
         """The state of every deployment."""

@@ -9,11 +9,13 @@ from bisect import insort
 class Waiter:
     """One waiting coroutine, woken from any thread."""
 
-    __slots__ = ("future", "loop", "place")
+    __slots__ = ("future", "loop", "place", "woken")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, place: int) -> None:
         self.loop = loop
         self.place = place
+        self.woken = False
+        """Whether it was woken, rather than tired of waiting."""
         self.future: asyncio.Future[None] = loop.create_future()
 
     def __lt__(self, other: Waiter) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
 from typing import Any
 
@@ -12,10 +12,14 @@ from redis_servers import eventually
 from routers import AFFINITY, closed, create, entry, group, in_flight, misbehave, served, serving, tick
 from wire import Link, serve
 
+from checks import PreCallCheck
 from providers.simulated import Behaviour, SimulatedUpstream
+from providers.types import Call, Deployment
 from router import (
+    APIConnectionError,
     APIError,
     APITimeoutError,
+    BadRequestError,
     InternalServerError,
     PreviousResponseNotFoundError,
     RateLimitError,
@@ -311,6 +315,62 @@ async def test_calls_beyond_the_cap_wait_in_line() -> None:
         await asyncio.gather(*calls)
         assert [record.body["input"] for record in upstream.requests] == [str(n) for n in range(8)]  # type: ignore[index, call-overload]
         await closed(router, [upstream])
+
+
+class Fickle(PreCallCheck):
+    """Lets a call wait, and has other ideas when it is woken."""
+
+    def __init__(self, error: APIError) -> None:
+        self.error = error
+        self.asked: list[object] = []
+
+    async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+        self.asked.append(call.body["input"])
+        if self.asked.count("fickle") > 1 and call.body["input"] == "fickle":
+            raise self.error
+        return deployments
+
+
+@pytest.mark.parametrize(
+    "error", [BadRequestError("on second thoughts, no"), RateLimitError("on second thoughts, later", retry_after=9)]
+)
+async def test_a_call_that_is_woken_for_nothing_lets_the_next_have_the_place(error: APIError) -> None:
+    gate = asyncio.Semaphore(0)
+    never = asyncio.Event()
+
+    async def hold(seconds: float) -> None:
+        await gate.acquire()
+
+    async def asleep(seconds: float) -> None:
+        await never.wait()
+
+    async with serving(1, Behaviour(latency=1), hold) as (upstream,):
+        check = Fickle(error)
+        router = Router(group([upstream], max_parallel_requests=1), optional_pre_call_checks=[check], sleep=asleep)
+        first = asyncio.create_task(router.aresponses("gpt", "first"))
+        await upstream.until(lambda: upstream.active_requests == 1)
+        line = [asyncio.create_task(router.aresponses("gpt", name)) for name in ("fickle", "last")]
+        await eventually(lambda: check.asked == ["first", "fickle", "last"], "both wait")
+        gate.release()
+        gate.release()
+        await asyncio.gather(first, line[1])
+        line[0].cancel()
+        await asyncio.wait(line)
+        await closed(router, [upstream])
+
+
+async def test_closing_ends_the_waits() -> None:
+    async with serving(1) as upstreams:
+        misbehave(upstreams[0], "hang")
+        router = Router(group(upstreams, max_parallel_requests=1))
+        calls = [asyncio.create_task(router.aresponses("gpt", "hi"))]
+        await upstreams[0].until(lambda: upstreams[0].active_requests == 1)
+        calls += [asyncio.create_task(router.aresponses("gpt", "hi")) for _ in range(5)]
+        for _ in range(20):
+            await tick(0)
+        await router.aclose()
+        assert {type(end) for end in await asyncio.gather(*calls, return_exceptions=True)} == {APIConnectionError}
+        await closed(router, upstreams)
 
 
 async def test_a_line_is_left_for_a_fallback_at_once() -> None:

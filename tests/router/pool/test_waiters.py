@@ -30,12 +30,12 @@ async def started(*tasks: "asyncio.Task[object]") -> None:
 
 async def take(pool: Pool) -> Lease:
     """What a caller does: lease, or wait in line and try again, without losing its place."""
-    place = None
+    waiter = None
     while True:
         got = pool.lease("g", CALL)
         if isinstance(got, Lease):
             return got
-        place = await pool.wait("g", LONG, since=got, place=place)
+        waiter = await pool.wait("g", LONG, since=got, again=waiter)
 
 
 async def test_a_freed_place_wakes_a_waiter(clock: Clock) -> None:
@@ -43,7 +43,9 @@ async def test_a_freed_place_wakes_a_waiter(clock: Clock) -> None:
     task = asyncio.create_task(pool.wait("g", LONG))
     await started(task)
     held.succeed()
-    assert await task == 0
+    waiter = await task
+    assert waiter is not None
+    assert (waiter.place, waiter.woken) == (0, True)
 
 
 async def test_places_go_to_those_who_waited_longest(clock: Clock) -> None:
@@ -79,9 +81,9 @@ async def test_one_that_finds_nothing_for_itself_lets_the_next_have_it(clock: Cl
     home = held["d0"].deployment
 
     async def pinned() -> Lease:
-        place = None
+        waiter = None
         while isinstance(got := pool.lease("g", CALL, among=[home]), Shortage):
-            place = await pool.wait("g", LONG, since=got, place=place)
+            waiter = await pool.wait("g", LONG, since=got, again=waiter)
         return got
 
     first = asyncio.create_task(pinned())
@@ -95,13 +97,42 @@ async def test_one_that_finds_nothing_for_itself_lets_the_next_have_it(clock: Cl
     assert (await first).deployment is home
 
 
+async def test_one_that_gives_up_lets_the_next_have_it(clock: Clock) -> None:
+    pool, (held,) = full(clock)
+    first, second = (asyncio.create_task(pool.wait("g", LONG)) for _ in range(2))
+    await started(first, second)
+    held.succeed()
+    waiter = await first
+    assert waiter is not None
+    await started(second)
+    pool.pass_on("g", waiter)
+    assert await second
+    events = pool._groups["g"].queue.events
+    pool.pass_on("g", waiter)
+    assert pool._groups["g"].queue.events == events, "only once"
+    pool.pass_on("nobody", waiter)
+
+
+async def test_one_that_was_not_woken_has_nothing_to_pass_on(clock: Clock) -> None:
+    pool, _held = full(clock)
+    waiter = await pool.wait("g", 0.0)
+    assert waiter is not None
+    second = asyncio.create_task(pool.wait("g", LONG))
+    await started(second)
+    pool.pass_on("g", waiter)
+    await started(second)
+    pool.wake_all()
+    assert await second
+
+
 async def test_what_happened_since_the_shortage_is_not_missed(clock: Clock) -> None:
     """Another thread frees the place between the lease and the wait."""
     pool, (held,) = full(clock)
     shortage = refused(pool.lease("g", CALL))
     held.succeed()
     assert await pool.wait("g", LONG, since=shortage) is None
-    assert await pool.wait("g", LONG, since=shortage, place=7) == 7
+    waiter = await pool.wait("g", 0.0)
+    assert await pool.wait("g", LONG, since=shortage, again=waiter) is waiter
 
 
 async def test_it_waits_no_longer_than_told(clock: Clock) -> None:
