@@ -38,6 +38,8 @@ _ANNOUNCEMENTS = frozenset(
         "response.content_part.added",
         "response.reasoning_summary_part.added",
         "keepalive",
+        "ping",
+        None,  # no type at all: gateways' signs of life
     }
 )
 """Events that carry no output: what they announce can still come from another deployment."""
@@ -223,6 +225,8 @@ class ResponseStream:
         for event in events:
             json = event.to_dict()
             kind = json.get("type")
+            if type(kind) is not str:  # no call per event
+                kind = None
             received.take(kind, json)
             if self._id is None:
                 await self._start(json)

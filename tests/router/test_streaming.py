@@ -135,6 +135,9 @@ HELD_KINDS: list[dict[str, Any]] = [
     {"type": "response.content_part.added", "output_index": 0, "part": {"type": "output_text"}},
     {"type": "response.reasoning_summary_part.added", "part": {}},
     {"type": "keepalive"},
+    {"type": "ping", "cost": "0"},
+    {},
+    {"type": ["garbage"]},
 ]
 
 
