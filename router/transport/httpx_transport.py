@@ -58,7 +58,7 @@ class HttpxTransport:
         except httpx.HTTPStatusError as error:  # a response hook of the client called raise_for_status
             response = _bare(error.response)
         except Exception as error:  # a client's hooks and foreign transports raise what they like
-            raise _fault(request, error, timeout) from error
+            raise _fault(request, error, timeout) from _fit_to_show(error)
         return HttpxReply(response, loop, request.url, self._max_body)
 
     async def aclose(self) -> None:
@@ -106,6 +106,11 @@ def _fault(request: HttpRequest, error: Exception, timeout: float) -> APIError |
             return faults.unsendable(request, error)
         case _:
             return faults.not_connected(request.url, error)
+
+
+def _fit_to_show(error: Exception) -> BaseException | None:
+    """`error`, unless it may quote a header's value or a URL's query."""
+    return None if isinstance(error, (httpx.LocalProtocolError, ValueError)) else faults.fit_to_show(error)
 
 
 def _is_misnamed(error: httpx.ConnectTimeout) -> bool:
