@@ -74,6 +74,8 @@ async def explain(place: Place, checks: Sequence[PreCallCheck], health: Mapping[
         kept = {each.id for each in narrowed}
         left_out |= {each.id: f"left out by {type(check).__name__}" for each in left if each.id not in kept}
         left = narrowed if not isinstance(narrowed, Preferred) else tuple(narrowed)
+        if not left:
+            break
     options = tuple(_option(each, left_out.get(each.id), health.get(each.id)) for each in place.deployments)
     return Explanation(
         model_group=place.call.group,

@@ -83,6 +83,20 @@ async def test_a_router_without_the_check_has_counted_nothing() -> None:
         assert (await router.aexplain("gpt", input="x")).options == (Option("d", True, True, "ready", "responses"),)
 
 
+async def test_a_check_that_refuses_all_is_the_last_one_asked() -> None:
+    class Nobody(PreCallCheck):
+        async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+            return ()
+
+    class Next(PreCallCheck):
+        async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+            raise AssertionError("never asked about nobody")
+
+    async with Router([entry("http://127.0.0.1:9", id="d")], optional_pre_call_checks=[Nobody(), Next()]) as router:
+        told = await router.aexplain("gpt", input="x")
+        assert told.options == (Option("d", False, False, "left out by Nobody"),)
+
+
 async def test_a_deployment_that_goes_while_the_checks_look() -> None:
     class Removing(PreCallCheck):
         async def preview(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
