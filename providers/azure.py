@@ -2,7 +2,8 @@
 
 The address depends on `api_version`: none, or any dated GA version (which predates Responses), means today's v1
 surface; `preview`, `latest` and `v1` name it; a dated preview means the older `/openai/responses`. An `api_base` that
-already ends in `/openai/v1` is believed. Sub-paths of gateways are kept.
+already ends in `/openai/v1` is believed; one that ends in `/openai/deployments/<name>`, as chat completions have it,
+means its resource. Sub-paths of gateways are kept.
 Source: learn.microsoft.com, Azure OpenAI API version lifecycle.
 """
 
@@ -17,6 +18,7 @@ from providers.types import Deployment
 _DATED_PREVIEW = re.compile(r"\d{4}-\d{2}-\d{2}-preview")
 FIRST_WITH_RESPONSES = "2025-03-01-preview"
 """Dated previews before this one know no Responses API."""
+_DEPLOYMENT = re.compile(r"/openai/deployments/[^/]+(/chat/completions|/responses)?$")
 _TAILS = ("/openai/v1/responses", "/openai/responses", "/openai/v1", "/openai")
 
 
@@ -46,7 +48,8 @@ class Azure(OpenAI):
 
 
 def _split(path: str) -> tuple[str, str]:
-    """A path as (what a gateway put before, Azure's own part)."""
+    """A path as (what a gateway put before, Azure's own part of it, without a deployment's)."""
+    path = _DEPLOYMENT.sub("", path)
     for tail in _TAILS:
         if path.endswith(tail):
             return path[: -len(tail)], tail
