@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import SecretStr
 
-from providers.aws.sdk import botocore
+from providers.aws.sdk import SIGNS, botocore
 from providers.errors import AuthenticationError, ConfigurationError
 from providers.types import AwsKeys
 
@@ -91,6 +91,8 @@ class AwsCredentials:
 
     def __call__(self) -> AwsKeys:
         """The keys to sign with now. May block on the network."""
+        for module in SIGNS:  # here and not at the first signature, for importing them would hold up the event loop
+            botocore(module)
         if self._given is not None and self._role is None:
             return self._given
         failures = botocore("exceptions")

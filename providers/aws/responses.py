@@ -14,7 +14,7 @@ from typing import cast
 from providers.aws.address import model_name, responses_url
 from providers.aws.authority import authorized
 from providers.aws.faults import error_in_reply, is_own
-from providers.errors import BadRequestError
+from providers.errors import UnsupportedParamsError
 from providers.openai import OpenAI
 from providers.translation.asked import plain
 from providers.types import Call, Deployment, Fetched, HttpReply, HttpRequest, Json, JsonObject, Token
@@ -43,9 +43,9 @@ class BedrockResponses(OpenAI):
         return list(dict.fromkeys(_addresses(plain(given))))
 
     def encode(self, call: Call, deployment: Deployment, token: Token | None = None) -> HttpRequest:
-        """The request to send, signed. Raises `BadRequestError` for a background call."""
+        """The request to send, signed. Raises `UnsupportedParamsError` for a background call."""
         if {**deployment.defaults, **call.body, **deployment.extra_body, **call.extra_body}.get("background"):
-            raise BadRequestError(
+            raise UnsupportedParamsError(
                 f"background: not supported by {self.name}: there is no background mode",
                 param="background",
                 code="unsupported_parameter",

@@ -9,6 +9,8 @@ from providers.errors import ConfigurationError
 
 EXTRA = "pip install 'homing-router[bedrock]'"
 """What makes it available."""
+SIGNS = ("auth", "awsrequest", "credentials")
+"""What signing takes of it."""
 
 
 def botocore(module: str) -> ModuleType:

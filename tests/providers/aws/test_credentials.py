@@ -38,18 +38,19 @@ def _keys(access_key: str, secret_key: str, token: str | None = None) -> AwsKeys
     return AwsKeys(access_key, SecretStr(secret_key), None if token is None else SecretStr(token))
 
 
-def test_keys_that_are_given_need_no_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
+def test_keys_that_are_given() -> None:
     given = AwsCredentials(access_key="AK", secret_key=SecretStr("sk"))
     assert given() == _keys("AK", "sk")
     token = AwsCredentials(access_key=SecretStr("AK"), secret_key="sk", session_token="st")
     assert token() == _keys("AK", "sk", "st")
 
 
-def test_without_botocore_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "botocore.exceptions", None)
+@pytest.mark.parametrize("keys", [{}, {"access_key": "AK", "secret_key": "sk"}])
+def test_without_botocore_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, keys: dict[str, str]) -> None:
+    """Before the first signature, and off the event loop: that imports nothing any more."""
+    monkeypatch.setitem(sys.modules, "botocore.auth", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'homing-router\[bedrock\]'"):
-        AwsCredentials()()
+        AwsCredentials(**keys)()
 
 
 def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
