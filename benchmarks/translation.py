@@ -3,7 +3,8 @@
 For each dialect of the catalog one reply of a kilobyte is made a response object, and each frame of a stream of a
 hundred pieces of text made the events it stands for. Bytes in, objects out: nothing is sent. Contenders, each in a
 process of its own (`translators.py`), get the same bytes (`recordings.py`): ours; LiteLLM's translation to chat
-completions and from there to responses, without its logging; and `json`, which parses and does no more, as the floor.
+completions and from there to responses, without what its logging does; and `json`, which parses and does no more, as
+the floor.
 
 Read the ratios: each is the median over interleaved rounds of the ratio within a round. At the end stand the
 project's promises; the exit status is 1 if one is broken.

@@ -3,8 +3,8 @@
 The same bytes in, a response object or its events out; nothing is sent. Ours: a provider's `decode` and `events`.
 LiteLLM: what its `responses()` does with a reply of a vendor that it bridges to, that is, the vendor's own
 `transform_response` and then the bridge's to a response; and for a stream the vendor's iterator, its
-`CustomStreamWrapper`, and the bridge's iterator over that. Its logging is left out. `json` parses and does no more:
-the floor.
+`CustomStreamWrapper`, and the bridge's iterator over that. What its logging does is left out, not that each chunk is
+handed over to it. `json` parses and does no more: the floor.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ import fake_chat
 import fake_gemini
 import wire
 from aiohttp import web
+from fake_google_tokens import FakeTokens, service_account
 from toy_dialect import DEPLOYMENT, toy, toy_call
 
 from providers.types import Dialect
@@ -344,6 +345,38 @@ class Foundry(Claude):
         return {"api_key": fake_anthropic.KEY, "api_base": f"{self._fake.url}/anthropic"}
 
 
+class VertexClaude(Claude):
+    """Claude, at Vertex AI."""
+
+    name = "vertex_ai"
+    model = "claude-haiku-4-5@20251001"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._account: Json = {}
+
+    @property
+    def title(self) -> str:
+        return "vertex_ai/claude"
+
+    @asynccontextmanager
+    async def play(self) -> AsyncIterator[None]:
+        async with wire.serve(_Tokens()) as tokens, super().play():
+            self._account = service_account(tokens.url)
+            yield
+
+    def params(self) -> Json:
+        place = {"vertex_project": "acme", "vertex_location": "us-east5"}
+        return {**place, "vertex_credentials": self._account, "api_base": self._fake.url}
+
+
+class _Tokens(FakeTokens):
+    """Issues the token that the fake takes."""
+
+    def answer(self, request: bytes) -> tuple[int, Json]:
+        return 200, {"access_token": fake_anthropic.TOKEN, "expires_in": 3600, "token_type": "Bearer"}
+
+
 # Amazon
 
 
@@ -507,6 +540,7 @@ def stages() -> list[Stage]:
         Native("azure", ""),
         Claude(),
         Foundry(),
+        VertexClaude(),
         Bedrock(),
         Gemini(),
         Vertex(),

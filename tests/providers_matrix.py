@@ -157,6 +157,15 @@ FEATURES = (
         "file, by address", {"input": user({"type": "input_file", "file_url": "{files}/a.pdf"})}, (("/a.pdf", PDF),)
     ),
     Feature(
+        "image or file, by id",
+        {
+            "input": user(
+                {"type": "input_image", "file_id": "file-image"}, {"type": "input_file", "file_id": "file-document"}
+            )
+        },
+        ("file-image", "file-document"),
+    ),
+    Feature(
         "audio",
         {"input": user({"type": "input_audio", "input_audio": {"data": SOUND, "format": "wav"}})},
         (SOUND,),
