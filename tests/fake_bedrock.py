@@ -116,6 +116,8 @@ class FakeBedrock:
         """Why others were not."""
         self.region = region
         self.session_token = session_token
+        self.keys = {ACCESS_KEY: (SECRET_KEY, session_token)}
+        """Secret and session token by access key."""
         self._script: deque[Answer] = deque()
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_route("*", "/{tail:.*}", self._serve)
@@ -184,7 +186,8 @@ class FakeBedrock:
         said = dict(part.split("=", 1) for part in authorization.partition(" ")[2].split(", "))
         key, date, region, service, _ = said["Credential"].split("/")
         names = said["SignedHeaders"].split(";")
-        if key != ACCESS_KEY or request.headers.get("x-amz-security-token") != self.session_token:
+        secret, token = self.keys.get(key, ("", "unknown"))
+        if request.headers.get("x-amz-security-token") != token:
             return refused(403, "UnrecognizedClientException", "The security token included in the request is invalid.")
         stamp = request.headers["x-amz-date"]
         age = datetime.now(UTC) - datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
@@ -197,7 +200,8 @@ class FakeBedrock:
             return refused(403, "InvalidSignatureException", f"Credential should be scoped otherwise: {said}")
         if abs(age.total_seconds()) > 300:
             return refused(403, "InvalidSignatureException", f"Signature expired: {stamp}")
-        if said["Signature"] != self._signed(request, content, names, stamp, region):
+        auth = SigV4Auth(Credentials(key, secret, token), "bedrock", region)
+        if said["Signature"] != _signed(request, content, names, stamp, auth):
             return refused(
                 403,
                 "InvalidSignatureException",
@@ -205,13 +209,13 @@ class FakeBedrock:
             )
         return None
 
-    def _signed(self, request: web.Request, content: bytes, names: Sequence[str], stamp: str, region: str) -> str:
-        """The signature that botocore makes of what arrived."""
-        auth = SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY, self.session_token), "bedrock", region)
-        url = f"http://{request.headers['host']}{request.raw_path}"
-        copy = AWSRequest(request.method, url, {name: request.headers[name] for name in names}, content)
-        copy.context["timestamp"] = stamp
-        return str(auth.signature(auth.string_to_sign(copy, auth.canonical_request(copy)), copy))
+
+def _signed(request: web.Request, content: bytes, names: Sequence[str], stamp: str, auth: SigV4Auth) -> str:
+    """The signature that botocore makes of what arrived."""
+    url = f"http://{request.headers['host']}{request.raw_path}"
+    copy = AWSRequest(request.method, url, {name: request.headers[name] for name in names}, content)
+    copy.context["timestamp"] = stamp
+    return str(auth.signature(auth.string_to_sign(copy, auth.canonical_request(copy)), copy))
 
 
 def _read(request: web.Request, content: bytes) -> tuple[Received | None, str]:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from amazon_frames import exception
 from fake_bedrock import ACCESS_KEY, BEARER, REQUEST_ID, SECRET_KEY, Answer, FakeBedrock, refused, stream, told, whole
+from fake_sts import FakeSts
 from responses_protocol import check_stream
 
 from providers.errors import (
@@ -72,6 +73,32 @@ async def test_bearer_keys(bedrock: FakeBedrock) -> None:
     async with _router(bedrock, api_key="another") as router:
         with pytest.raises(AuthenticationError, match="Authentication failed"):
             await router.aresponses(model="g", input="Hi")
+
+
+async def test_keys_that_are_found(bedrock: FakeBedrock, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_REGION": "us-east-1"}
+    if bedrock.session_token is not None:
+        found["AWS_SESSION_TOKEN"] = bedrock.session_token
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    params = {"model": f"bedrock/{MODEL}", "aws_bedrock_runtime_endpoint": bedrock.url}
+    async with Router(model_list=[{"model_name": "g", "litellm_params": params}]) as router:
+        assert (await router.aresponses(model="g", input="Hi")).output_text == "Hello."
+
+
+async def test_roles_are_assumed(bedrock: FakeBedrock) -> None:
+    bedrock.keys = {"ASSUMED1": ("assumed-secret", "assumed-token")}
+    keys: dict[str, Any] = {"aws_access_key_id": ACCESS_KEY, "aws_secret_access_key": SECRET_KEY}
+    role = {
+        "aws_region_name": "us-east-1",
+        "aws_role_name": "arn:aws:iam::123456789012:role/r",
+        "aws_session_name": "me",
+    }
+    with FakeSts() as sts:
+        async with _router(bedrock, **{**keys, **role}, aws_sts_endpoint=sts.url) as router:
+            for _ in range(2):
+                assert (await router.aresponses(model="g", input="Hi")).output_text == "Hello."
+    assert [asked["RoleSessionName"] for asked in sts.asked] == ["me"]
 
 
 async def test_a_conversation_goes_on(bedrock: FakeBedrock) -> None:

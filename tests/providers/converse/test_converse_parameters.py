@@ -120,7 +120,6 @@ def test_sampling_and_limits() -> None:
         (asked(background=True), CLAUDE, "background"),
         (asked(conversation="conv_1"), CLAUDE, "conversation"),
         (asked(prompt={"id": "p"}), CLAUDE, "prompt"),
-        (asked(truncation="auto"), CLAUDE, "truncation"),
         (asked(max_tool_calls=1), CLAUDE, "max_tool_calls"),
     ],
 )
