@@ -32,7 +32,7 @@ def test_parameters_go_by_the_table() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("top_p", 0.5), ("background", True), ("conversation", "conv_1"), ("prompt", {"id": "p"}), ("truncation", "auto")],
+    [("top_p", 0.5), ("background", True), ("conversation", "conv_1"), ("prompt", {"id": "p"})],
 )
 def test_what_can_not_be_said_is_refused_or_dropped_and_told(name: str, value: Json) -> None:
     for drop, deployment in ((None, DEPLOYMENT), (False, DEPLOYMENT), (False, replace_drop(True))):

@@ -267,6 +267,14 @@ def test_records_of_what_other_vendors_did_are_left_out() -> None:
     assert read([*records, user("a")], history=told) == [Said("user", (Text("a", "input[3].content"),), "input[3]")]
 
 
+@pytest.mark.parametrize(("form", "kind"), [({}, "png"), ({"output_format": "webp"}, "webp")])
+def test_images_that_a_model_made_are_what_it_said(form: JsonObject, kind: str) -> None:
+    made: JsonObject = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "AA==", **form}
+    image = Image(Inline(f"image/{kind}", "AA=="), "input[0]")
+    assert conversation(asked([made]), images=True) == [Said("assistant", (image,), "input[0]")]
+    assert refused([made]).param == "input[0].type"
+
+
 # reasoning
 
 

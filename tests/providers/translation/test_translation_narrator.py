@@ -136,6 +136,12 @@ def test_a_call_that_was_cut_off_at_once_has_no_arguments() -> None:
     assert final["output"][0]["arguments"] == ""
 
 
+@pytest.mark.parametrize("given", ["c", "c" * 64])
+def test_ids_of_calls_are_kept(given: str) -> None:
+    (call,) = check_stream(tell([act("start"), act("call", given, "what"), act("finish")]))["output"]
+    assert call["call_id"] == given
+
+
 @pytest.mark.parametrize("given", ["", "c" * 65])
 def test_ids_of_calls_that_openai_would_not_take_are_replaced(given: str) -> None:
     (call,) = check_stream(tell([act("start"), act("call", given, "what"), act("finish")]))["output"]

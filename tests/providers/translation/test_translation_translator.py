@@ -208,6 +208,13 @@ def test_a_reply_that_fails_as_it_is_told_raises_its_cause() -> None:
     assert (failed.value.request_id, failed.value.retry_after) == ("mine", 1.0)
 
 
+@pytest.mark.parametrize("status", [199, 300, 404])
+def test_only_a_2xx_is_an_answer(status: int) -> None:
+    with pytest.raises(APIError) as failed:
+        toy().decode(reply({"acts": [START, FINISH]}, status), toy_call(), DEPLOYMENT)
+    assert failed.value.status_code == status
+
+
 def test_other_statuses_are_errors() -> None:
     with pytest.raises(RateLimitError, match="slowly"):
         toy().decode(reply({"error": {"message": "slowly"}}, 429), toy_call(), DEPLOYMENT)
