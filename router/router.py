@@ -10,6 +10,7 @@ import time
 import weakref
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
@@ -17,22 +18,21 @@ from checks.affinity.discovery import Discovery
 from checks.affinity.pins import AffinityStats
 from checks.affinity.remembered import KnownOnly, Remembered
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
-from checks.base import AffinityStore, PreCallCheck
+from checks.base import AffinityStore
 from checks.catalog import Services
 from checks.catalog import build as build_checks
 from providers.errors import BadRequestError
-from providers.types import Call, Deployment, JsonObject, Verb
+from providers.types import Call, Deployment, Fetched, JsonObject, Verb
 from providers.views import Routed
 from router import wiring
 from router.config import build_deployment, describe, json_schema, load
 from router.engine import Engine
 from router.explain import Explanation, explain
-from router.fetching import Fetcher
 from router.options import RouterOptions
 from router.plan import Plan, Target
 from router.pool import DeploymentHealth, Pool
 from router.registry import Registry, Resolution
-from router.request import Request, retries
+from router.request import Request
 from router.run import Place, Run
 from router.shared import open_stores
 from router.stream import ResponseStream
@@ -44,6 +44,7 @@ from router.verbs import Verbs
 if TYPE_CHECKING:
     import httpx
 
+    from router.fetching import Fetcher
 
 _log = logging.getLogger("router")
 
@@ -81,50 +82,28 @@ class Router(Verbs):
         if isinstance(routing_strategy, str):
             raw, routing_strategy = {**raw, "routing_strategy": routing_strategy}, None
         deployments, self._settings = load(model_list, raw)
-        self._raw = raw
-        self._checks_closed = False
+        self._raw, self._clock = raw, clock
         rng = rng or random.Random()
         self._lock = threading.Lock()
         self._aliases = {name: alias.model for name, alias in self._settings.model_group_alias.items()}
+        self._registry = Registry((), self._aliases)
         self._strategies = wiring.StrategyFactory(self._settings, routing_strategy, rng)
         self._pool = Pool(wiring.health(self._settings), clock=clock, rng=rng)
         self._stores = open_stores(self._settings, self._pool, affinity_store, clock)
         self._home, self._homes = wiring.home_policy(self._settings), wiring.home_policies(self._settings)
-        self._registry = Registry((), self._aliases)
+        self._policy, self._policies = wiring.policy(self._settings), wiring.policies(self._settings)
         self._remembered = Remembered(self._stores.transcripts, ttl=self._settings.affinity_ttl)
-        services = Services(
-            self._stores.affinity,
-            self._locate,
-            self._settings.affinity_ttl,
-            clock,
-            self._home,
-            self._homes,
-            Discovery(self._ask, clock=clock) if self._discovers(affinity_store) else None,
-            self._stores.transcripts if wiring.replays(self._settings) else None,
-            self._remembered,
-            wiring.signed_ids(self._settings),
-            acknowledged=self._settings.affinity_write == "acknowledged",
-        )
-        self._given = build_checks(wiring.check_specs(self._settings, optional_pre_call_checks), services)
-        self._checks: tuple[PreCallCheck, ...] = self._given
+        specs = wiring.check_specs(self._settings, optional_pre_call_checks)
+        self._given = self._checks = build_checks(specs, self._services(own_store=affinity_store is not None))
+        self._checks_closed = False
         self._transport = choose(http_client)
-        self._policy = wiring.policy(self._settings)
-        self._policies = {
-            self._aliases.get(group, group): replace(
-                self._policy, retry_policy={**self._policy.retry_policy, **retries(own)}
-            )
-            for group, own in self._settings.model_group_retry_policy.items()
-        }
-        self._deadline = self._settings.deadline
-        self._clock = clock
-        self._fetcher = Fetcher(self._settings.remote_files)
         self._engine = Engine(
             self._pool,
             self._transport,
             self._checks,
             self._turn,
             wiring.limits(self._settings),
-            fetch=self._fetcher.fetch,
+            fetch=self._fetch,
             clock=clock,
             rng=rng,
             sleep=sleep,
@@ -132,6 +111,26 @@ class Router(Verbs):
         self._portal = Portal()
         weakref.finalize(self, self._portal.stop)
         self._swap(Registry(self._completed(deployments), self._aliases))
+
+    def _services(self, *, own_store: bool) -> Services:
+        """What the checks that are built here get; `own_store`: affinity is kept in a store of the user's own."""
+        settings, stores = self._settings, self._stores
+        discover = settings.discover
+        if discover is None:  # by default if what is remembered ends with this process
+            discover = not own_store and stores.link is None and settings.affinity == "store"
+        return Services(
+            stores.affinity,
+            self._locate,
+            settings.affinity_ttl,
+            self._clock,
+            self._home,
+            self._homes,
+            Discovery(self._ask, clock=self._clock) if discover else None,
+            stores.transcripts if wiring.replays(settings) else None,
+            self._remembered,
+            wiring.signed_ids(settings),
+            acknowledged=settings.affinity_write == "acknowledged",
+        )
 
     def __repr__(self) -> str:
         groups = ", ".join(f"{name} x{len(members)}" for name, members in self._registry.groups.items())
@@ -233,7 +232,8 @@ class Router(Verbs):
         """Close what belongs to the running event loop."""
         self._engine.end_calls()
         try:
-            await self._fetcher.aclose()
+            if "_fetcher" in self.__dict__:
+                await self._fetcher.aclose()
             await self._close_checks()
         finally:
             await self._transport.aclose()
@@ -301,12 +301,12 @@ class Router(Verbs):
         place = _place(registry, found, call)
         policy = request.policy(self._policies.get(group, self._policy), group)
         limits = request.limits
-        if limits.deadline is None and self._deadline is not None:
-            limits = replace(limits, deadline=self._deadline)
+        if limits.deadline is None and self._settings.deadline is not None:
+            limits = replace(limits, deadline=self._settings.deadline)
+        run = Run(place, Plan(policy, Target(group), request.verb), limits, self._clock())
         if self._stores.feed is not None:
             await self._stores.feed.sync()
-        plan = Plan(policy, Target(group), request.verb)
-        return await self._engine.run(Run(place, plan, limits, self._clock()))
+        return await self._engine.run(run)
 
     def _turn(self, name: str, call: Call) -> Place:
         """Where `name` leads now: for a call that turns to another group."""
@@ -314,14 +314,18 @@ class Router(Verbs):
         found = registry.resolve(name)
         return _place(registry, found, replace(call, group=found.group, wildcard=found.wildcard))
 
-    def _discovers(self, affinity_store: AffinityStore | None) -> bool:
-        """Whether owners of unknown ids are asked for: by default if what is remembered ends with this process."""
-        wanted = self._settings.discover
-        in_memory = affinity_store is None and self._stores.link is None and self._settings.affinity == "store"
-        return in_memory if wanted is None else wanted
-
     async def _ask(self, deployment: Deployment, response_id: str) -> bool | None:
         return await self._engine.has(deployment, response_id)
+
+    @cached_property
+    def _fetcher(self) -> Fetcher:
+        # Imported when needed: it stands on aiohttp, which takes a third of the time that `import router` would.
+        from router.fetching import Fetcher
+
+        return Fetcher(self._settings.remote_files)
+
+    async def _fetch(self, urls: Sequence[str], timeout: float) -> Mapping[str, Fetched]:
+        return await self._fetcher.fetch(urls, timeout)
 
     async def _group_of(self, response_id: str, scope: str | None) -> str:
         """The group to ask about a response, where the caller did not say."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from checks.affinity.signed_id import SignedIds
 from checks.base import PreCallCheck
@@ -49,6 +50,17 @@ def policy(settings: RouterSettings) -> Policy:
         max_fallbacks=settings.max_fallbacks,
         wait_when_down=settings.on_all_down != "fail",
     )
+
+
+def policies(settings: RouterSettings) -> dict[str, Policy]:
+    """The same for groups with a retry policy of their own."""
+    usual, aliases = policy(settings), settings.model_group_alias
+    return {
+        aliases[group].model if group in aliases else group: replace(
+            usual, retry_policy={**usual.retry_policy, **retries(own)}
+        )
+        for group, own in settings.model_group_retry_policy.items()
+    }
 
 
 def home_policy(settings: RouterSettings) -> HomePolicy:
