@@ -72,16 +72,11 @@ def words(
 
     Raises `BadRequestError` for what can't be said.
     """
-    never = choice is not None and choice.mode == "none"
     names = list(before)
+    never = choice is not None and choice.mode == "none"
     if never and not names:
         return ToolWords()
-    if not said and names:
-        said, never = called(names), True
-        if kind is not Family.CLAUDE:
-            asked.note("tools", "those called before are declared again, as Bedrock demands: the model may call them")
-    elif never and kind is not Family.CLAUDE:
-        asked.refuse("tool_choice", "it can't be none once tools were called")
+    said, never = _offered(asked, said, names, kind, never=never)
     if not said:
         return ToolWords()
     found = ToolWords({"tools": said})
@@ -96,6 +91,17 @@ def words(
         if chosen is None:
             found.choice["type"] = "auto"
     return found
+
+
+def _offered(asked: Asked, said: list[Json], names: list[str], kind: Family, *, never: bool) -> tuple[list[Json], bool]:
+    """The tools to declare, and whether none of them may be called: where some were called, some must be declared."""
+    if not said and names:
+        if kind is not Family.CLAUDE:
+            asked.note("tools", "those called before are declared again, as Bedrock demands: the model may call them")
+        return called(names), True
+    if never and kind is not Family.CLAUDE:
+        asked.refuse("tool_choice", "it can't be none once tools were called")
+    return said, never
 
 
 def wire(name: str, wires: Mapping[str, str]) -> str:
