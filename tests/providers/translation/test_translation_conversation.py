@@ -207,6 +207,22 @@ def test_sound(given: JsonObject) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "mark"),
+    [
+        ({}, None),
+        ({"prompt_cache_breakpoint": None}, None),
+        ({"prompt_cache_breakpoint": {}}, {"type": "ephemeral"}),
+        ({"prompt_cache_breakpoint": {"ttl": "12h"}}, {"type": "ephemeral", "ttl": "1h"}),
+        ({"prompt_cache_breakpoint": {}, "cache_control": {"type": "mine"}}, {"type": "mine"}),
+    ],
+)
+def test_where_a_prefix_to_be_cached_ends(given: JsonObject, mark: Json) -> None:
+    (text,) = parts({"type": "input_text", "text": "a", **given})
+    assert isinstance(text, Text)
+    assert text.cache == mark
+
+
+@pytest.mark.parametrize(
     ("content", "param"),
     [
         (3, "content"),

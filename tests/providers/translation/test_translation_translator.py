@@ -89,6 +89,16 @@ def test_a_request() -> None:
     assert toy().encode(toy_call(True), DEPLOYMENT).headers["accept"] == "text/event-stream"
 
 
+def test_headers_that_are_lists_are_joined() -> None:
+    class Listing(Toy):
+        listed = frozenset({"x-toy", "x-more"})
+
+    deployment = replace(DEPLOYMENT, headers={"X-Toy": "a, yes", "X-Other": "1"})
+    call = replace(toy_call(), headers={"x-toy": "b,", "x-more": "c", "x-other": "2"})
+    headers = Listing("toys").encode(call, deployment).headers
+    assert (headers["x-toy"], headers["x-more"], headers["x-other"]) == ("yes,a,b", "c", "2")
+
+
 @pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not Verb.CREATE])
 def test_other_operations_there_are_none(verb: Verb) -> None:
     with pytest.raises(BadRequestError, match=f"toys has no operation {verb}") as failed:
