@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import cast
+from importlib import import_module
+from typing import TypeAlias, cast
 
 from providers import models
-from providers.aws.responses import BedrockResponses
 from providers.azure import Azure
 from providers.azure_ai import AzureAI
 from providers.base import Provider
-from providers.chat_completions.translator import AzureAIChat, AzureChat, ChatCompletions, VertexChat
-from providers.converse.provider import Converse
-from providers.generate_content.translator import GenerateContent, VertexGenerateContent
 from providers.google.address import GEMINI_BASE
 from providers.messages.address import ANTHROPIC_BASE
-from providers.messages.provider import FoundryMessages, Messages, VertexMessages
 from providers.models import Rule, always
 from providers.openai import HostedVLLM, OpenAI
 from providers.types import Deployment, Dialect
@@ -39,6 +35,39 @@ class Login(StrEnum):
     def finds_credentials(self) -> bool:
         """Whether credentials are looked for where the vendor's own tools do, so that none need be given."""
         return self in (Login.AWS, Login.GOOGLE)
+
+
+_Maker: TypeAlias = Callable[[], Provider]
+
+
+def _later(place: str, name: str, base: str | None = None) -> _Maker:
+    """Makes a vendor's translator, of the class at `module:class`: those of all would take a sixth of the time that
+    `import router` takes, and few need more than one."""
+    module, _, kind = place.partition(":")
+    arguments = (name,) if base is None else (name, base)
+    return lambda: cast("Provider", getattr(import_module(module), kind)(*arguments))
+
+
+class Dialects(Mapping[Dialect, Provider]):
+    """What translates, by dialect: what is given, or made when it is first asked for."""
+
+    def __init__(self, known: Mapping[Dialect, Provider | _Maker]) -> None:
+        self._known = dict(known)
+
+    def __getitem__(self, dialect: Dialect) -> Provider:
+        found = self._known[dialect]
+        if callable(found):
+            found = self._known[dialect] = found()
+        return found
+
+    def __contains__(self, dialect: object) -> bool:
+        return dialect in self._known
+
+    def __iter__(self) -> Iterator[Dialect]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +99,18 @@ class Vendor:
         return self.default_base is None and not self.login.finds_credentials
 
 
+def _chats(name: str, base: str | None = None, kind: str = "ChatCompletions") -> _Maker:
+    return _later(f"providers.chat_completions.translator:{kind}", name, base)
+
+
+def _claude(name: str, base: str | None = None, kind: str = "Messages") -> _Maker:
+    return _later(f"providers.messages.provider:{kind}", name, base)
+
+
+def _google(name: str, base: str | None = None, kind: str = "GenerateContent") -> _Maker:
+    return _later(f"providers.generate_content.translator:{kind}", name, base)
+
+
 def _keys(name: str, *more: str) -> tuple[str, ...]:
     return (f"{name.upper()}_API_KEY", *more)
 
@@ -82,7 +123,7 @@ def _native(name: str, base: str, keys: tuple[str, ...] = (), bases: tuple[str, 
     """A vendor that speaks the Responses API, and chat completions if it is asked to."""
     return Vendor(
         name,
-        {Dialect.RESPONSES: OpenAI(name, base), Dialect.CHAT_COMPLETIONS: ChatCompletions(name, base)},
+        Dialects({Dialect.RESPONSES: OpenAI(name, base), Dialect.CHAT_COMPLETIONS: _chats(name, base)}),
         always(Dialect.RESPONSES),
         keys or _keys(name),
         base_env=bases or _bases(name),
@@ -101,7 +142,7 @@ def _chat(
     """A vendor that speaks chat completions, and the Responses API if it is asked to."""
     return Vendor(
         name,
-        {Dialect.CHAT_COMPLETIONS: ChatCompletions(name, base), Dialect.RESPONSES: native(name, base)},
+        Dialects({Dialect.CHAT_COMPLETIONS: _chats(name, base), Dialect.RESPONSES: native(name, base)}),
         always(Dialect.CHAT_COMPLETIONS),
         keys or _keys(name),
         base_env=_bases(name),
@@ -114,7 +155,7 @@ _ALL = (
     _native("openai", "https://api.openai.com/v1", bases=("OPENAI_BASE_URL", "OPENAI_API_BASE")),
     Vendor(
         "azure",
-        {Dialect.RESPONSES: Azure("azure"), Dialect.CHAT_COMPLETIONS: AzureChat("azure")},
+        Dialects({Dialect.RESPONSES: Azure("azure"), Dialect.CHAT_COMPLETIONS: _chats("azure", kind="AzureChat")}),
         always(Dialect.RESPONSES, "o_series/", "gpt5_series/"),
         ("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
         ("AZURE_AD_TOKEN", "AZURE_OPENAI_AD_TOKEN"),
@@ -124,11 +165,13 @@ _ALL = (
     ),
     Vendor(
         "azure_ai",
-        {
-            Dialect.RESPONSES: AzureAI("azure_ai"),
-            Dialect.CHAT_COMPLETIONS: AzureAIChat("azure_ai"),
-            Dialect.MESSAGES: FoundryMessages("azure_ai"),
-        },
+        Dialects(
+            {
+                Dialect.RESPONSES: AzureAI("azure_ai"),
+                Dialect.CHAT_COMPLETIONS: _chats("azure_ai", kind="AzureAIChat"),
+                Dialect.MESSAGES: _claude("azure_ai", kind="FoundryMessages"),
+            }
+        ),
         models.azure_ai,
         ("AZURE_AI_API_KEY",),
         base_env=("AZURE_AI_API_BASE",),
@@ -136,7 +179,7 @@ _ALL = (
     ),
     Vendor(
         "hosted_vllm",
-        {Dialect.RESPONSES: HostedVLLM("hosted_vllm"), Dialect.CHAT_COMPLETIONS: ChatCompletions("hosted_vllm")},
+        Dialects({Dialect.RESPONSES: HostedVLLM("hosted_vllm"), Dialect.CHAT_COMPLETIONS: _chats("hosted_vllm")}),
         always(Dialect.RESPONSES),
         _keys("hosted_vllm"),
         base_env=_bases("hosted_vllm"),
@@ -144,7 +187,7 @@ _ALL = (
     ),
     Vendor(
         "litellm_proxy",
-        {Dialect.RESPONSES: OpenAI("litellm_proxy"), Dialect.CHAT_COMPLETIONS: ChatCompletions("litellm_proxy")},
+        Dialects({Dialect.RESPONSES: OpenAI("litellm_proxy"), Dialect.CHAT_COMPLETIONS: _chats("litellm_proxy")}),
         always(Dialect.RESPONSES),
         _keys("litellm_proxy"),
         base_env=_bases("litellm_proxy"),
@@ -159,7 +202,7 @@ _ALL = (
     ),
     Vendor(
         "anthropic",
-        {Dialect.MESSAGES: Messages("anthropic", ANTHROPIC_BASE)},
+        Dialects({Dialect.MESSAGES: _claude("anthropic", ANTHROPIC_BASE)}),
         always(Dialect.MESSAGES),
         _keys("anthropic"),
         ("ANTHROPIC_AUTH_TOKEN",),
@@ -168,7 +211,12 @@ _ALL = (
     ),
     Vendor(
         "bedrock",
-        {Dialect.CONVERSE: Converse("bedrock"), Dialect.RESPONSES: BedrockResponses("bedrock")},
+        Dialects(
+            {
+                Dialect.CONVERSE: _later("providers.converse.provider:Converse", "bedrock"),
+                Dialect.RESPONSES: _later("providers.aws.responses:BedrockResponses", "bedrock"),
+            }
+        ),
         models.bedrock,
         ("AWS_BEARER_TOKEN_BEDROCK",),
         base_env=("AWS_BEDROCK_RUNTIME_ENDPOINT", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
@@ -177,7 +225,7 @@ _ALL = (
     ),
     Vendor(
         "gemini",
-        {Dialect.GENERATE_CONTENT: GenerateContent("gemini", GEMINI_BASE)},
+        Dialects({Dialect.GENERATE_CONTENT: _google("gemini", GEMINI_BASE)}),
         always(Dialect.GENERATE_CONTENT),
         ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
         base_env=_bases("gemini"),
@@ -185,11 +233,13 @@ _ALL = (
     ),
     Vendor(
         "vertex_ai",
-        {
-            Dialect.GENERATE_CONTENT: VertexGenerateContent("vertex_ai"),
-            Dialect.MESSAGES: VertexMessages("vertex_ai"),
-            Dialect.CHAT_COMPLETIONS: VertexChat("vertex_ai"),
-        },
+        Dialects(
+            {
+                Dialect.GENERATE_CONTENT: _google("vertex_ai", kind="VertexGenerateContent"),
+                Dialect.MESSAGES: _claude("vertex_ai", kind="VertexMessages"),
+                Dialect.CHAT_COMPLETIONS: _chats("vertex_ai", kind="VertexChat"),
+            }
+        ),
         models.vertex,
         base_env=("VERTEXAI_API_BASE",),
         key_required=False,

@@ -21,6 +21,7 @@ from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from checks.base import AffinityStore
 from checks.catalog import Services
 from checks.catalog import build as build_checks
+from providers.catalog import provider_of
 from providers.errors import BadRequestError
 from providers.types import Call, Deployment, Fetched, JsonObject, Verb
 from providers.views import Routed
@@ -110,7 +111,7 @@ class Router(Verbs):
         )
         self._portal = Portal()
         weakref.finalize(self, self._portal.stop)
-        self._swap(Registry(self._completed(deployments), self._aliases))
+        self._swap(Registry(wiring.completed(deployments, self._settings), self._aliases))
 
     def _services(self, *, own_store: bool) -> Services:
         """What the checks that are built here get; `own_store`: affinity is kept in a store of the user's own."""
@@ -151,7 +152,7 @@ class Router(Verbs):
         """
         deployments, _ = load(model_list, self._raw)
         with self._lock:
-            self._swap(Registry(self._completed(deployments), self._aliases))
+            self._swap(Registry(wiring.completed(deployments, self._settings), self._aliases))
 
     def add_deployment(self, entry: Mapping[str, object]) -> str:
         """Add one deployment and return its id. Raises `ConfigurationError`, also if its id is taken."""
@@ -354,6 +355,8 @@ class Router(Verbs):
     # the snapshot
 
     def _swap(self, registry: Registry) -> None:
+        for deployment in registry.by_id.values():
+            provider_of(deployment)  # so that its translator is loaded now, not while calls are on their way
         for check in (*self._given, self._remembered):
             check.accept(tuple(registry.by_id.values()))
         if self._remembered.needed and self._checks is self._given:
@@ -371,17 +374,7 @@ class Router(Verbs):
 
     def _build(self, entry: Mapping[str, object], taken: Mapping[str, object] | None = None) -> Deployment:
         built = build_deployment(entry, self._settings.default_litellm_params, taken=taken or ())
-        return self._completed((built,))[0]
-
-    def _completed(self, deployments: Sequence[Deployment]) -> tuple[Deployment, ...]:
-        """With the limit that deployments without one of their own get."""
-        cap = self._settings.default_max_parallel_requests
-        if cap is None:
-            return tuple(deployments)
-        return tuple(
-            replace(each, max_parallel_requests=cap) if each.max_parallel_requests is None else each
-            for each in deployments
-        )
+        return wiring.completed((built,), self._settings)[0]
 
 
 def _place(registry: Registry, found: Resolution, call: Call) -> Place:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from checks.affinity.signed_id import SignedIds
 from checks.base import PreCallCheck
-from providers.types import HomePolicy
+from providers.types import Deployment, HomePolicy
 from router.config import RouterSettings
 from router.plan import Policy
 from router.pool import HealthSettings
@@ -93,6 +93,16 @@ def replays(settings: RouterSettings) -> bool:
     """Whether what was said is kept for replays. A call alone can't ask for it: nothing was kept for it."""
     policies = (settings.on_home_lost, *(own.on_home_lost for own in settings.model_group_affinity.values()))
     return "replay" in policies
+
+
+def completed(deployments: Sequence[Deployment], settings: RouterSettings) -> tuple[Deployment, ...]:
+    """`deployments` with the limit that those without one of their own get."""
+    cap = settings.default_max_parallel_requests
+    if cap is None:
+        return tuple(deployments)
+    return tuple(
+        replace(each, max_parallel_requests=cap) if each.max_parallel_requests is None else each for each in deployments
+    )
 
 
 def check_specs(settings: RouterSettings, given: Sequence[CheckSpec] | None) -> tuple[CheckSpec, ...]:

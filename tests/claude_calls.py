@@ -10,7 +10,7 @@ from fake_anthropic import KEY, fixture
 from pydantic import SecretStr
 from responses_protocol import check_stream
 
-from providers.messages import Messages
+from providers.messages.provider import Messages
 from providers.types import Call, Deployment, Dialect, HttpReply, HttpRequest
 from providers.views import Event, Response
 

@@ -11,7 +11,7 @@ from fake_anthropic import KEY, TOKEN
 from pydantic import SecretStr
 
 from providers.errors import AuthenticationError, BadRequestError
-from providers.messages import FoundryMessages, Messages, VertexMessages
+from providers.messages.provider import FoundryMessages, Messages, VertexMessages
 from providers.translation.translator import Translator
 from providers.types import Deployment, Dialect, Fetched, HttpRequest
 

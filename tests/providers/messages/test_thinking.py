@@ -10,8 +10,8 @@ import pytest
 from claude_calls import LATEST, OLD, OLDEST, asking, claude, dropped, request, written
 
 from providers.errors import BadRequestError
-from providers.messages import VertexMessages
 from providers.messages.generations import generation, seal_family
+from providers.messages.provider import VertexMessages
 from providers.translation.sealed import seal
 from providers.types import JsonObject
 
