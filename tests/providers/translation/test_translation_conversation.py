@@ -167,6 +167,7 @@ def test_texts_and_refusals() -> None:
         ({"image_url": "data:image/png;name=a.png;base64,AA\nAA"}, Inline("image/png", "AA\nAA")),
         ({"file_id": "file-1", "image_url": None}, Stored("file-1")),
         ({"file_id": "", "image_url": "gs://b/x.png"}, Address("gs://b/x.png")),
+        ({"file_id": 3, "image_url": "gs://b/x.png"}, Address("gs://b/x.png")),
     ],
 )
 def test_images(given: JsonObject, source: object) -> None:
@@ -193,6 +194,10 @@ def test_an_image_as_chat_completions_have_it() -> None:
         ({"file_url": "https://a.example/x.pdf"}, Address("https://a.example/x.pdf")),
         ({"file_url": "data:;base64,AAAA", "filename": "what"}, Inline("application/pdf", "AAAA")),
         ({"file_id": "file-1"}, Stored("file-1")),
+        ({"file_id": "file-1", "file_url": "https://a.example/x.pdf"}, Stored("file-1")),
+        ({"file_id": "", "file_url": "https://a.example/x.pdf"}, Address("https://a.example/x.pdf")),
+        ({"file_id": 3, "file_url": "", "file_data": "AAAA"}, Inline("application/pdf", "AAAA")),
+        ({"file_url": 3, "file_data": "AAAA"}, Inline("application/pdf", "AAAA")),
     ],
 )
 def test_files(given: JsonObject, source: object) -> None:

@@ -114,6 +114,7 @@ def test_text_then_a_call_then_text_are_three_items() -> None:
     message, call, last = check_stream(events)["output"]
     assert (message["type"], call["type"], last["type"]) == ("message", "function_call", "message")
     assert call["arguments"] == '{"a":1}'
+    assert [item["status"] for item in (message, call, last)] == ["completed"] * 3
     assert [event["delta"] for event in of_kind(events, "response.function_call_arguments.delta")] == ['{"a":', "1}"]
 
 

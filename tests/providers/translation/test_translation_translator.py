@@ -156,6 +156,11 @@ def test_a_response_has_every_field_that_openai_requires() -> None:
     assert set(decode(START, FINISH).to_dict()) == set(FIELDS.split())
 
 
+def test_what_is_no_object_is_echoed_as_it_is() -> None:
+    response = decode(START, FINISH, call=toy_call(reasoning="high", tool_choice={"type": "none"}))
+    assert (response["reasoning"], response["tool_choice"]) == ("high", {"type": "none"})
+
+
 def test_responses_share_nothing() -> None:
     first = decode(START, FINISH).to_dict()
     for value in first.values():
