@@ -7,6 +7,7 @@ RouterError
     │   ├── BadRequestError                400
     │   │   ├── ContextWindowExceededError      the input is too long for the model
     │   │   ├── ContentPolicyViolationError     a content filter refused it
+    │   │   ├── UnsupportedParamsError          that deployment's dialect can't say it; nothing was sent, another may
     │   │   └── PreviousResponseNotFoundError   `previous_response_id` is not known there
     │   ├── RequestTooLargeError           413
     │   ├── UnprocessableEntityError       422
@@ -131,6 +132,11 @@ class ContextWindowExceededError(BadRequestError):
 
 class ContentPolicyViolationError(BadRequestError):
     """A content filter refused the request."""
+
+
+class UnsupportedParamsError(BadRequestError):
+    """The call can't be put into the words of the deployment's dialect. Nothing was sent; another deployment of the
+    group is asked if there is one."""
 
 
 class PreviousResponseNotFoundError(BadRequestError):

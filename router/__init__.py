@@ -51,6 +51,7 @@ from providers.errors import (
     TransportError,
     UnknownModelError,
     UnprocessableEntityError,
+    UnsupportedParamsError,
 )
 from providers.types import Affinity, Call, Deployment, Verb
 from providers.views import Event, Response, Routing
@@ -120,6 +121,7 @@ __all__ = [
     "TransportError",
     "UnknownModelError",
     "UnprocessableEntityError",
+    "UnsupportedParamsError",
     "Verb",
     "acancel_responses",
     "adelete_responses",

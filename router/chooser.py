@@ -101,7 +101,7 @@ class Chooser:
                 began = self._clock()
                 run.waiter = await self._pool.wait(group, wait, since=got, again=run.waiter)
                 run.waited += self._clock() - began
-            avoid = plan.unfit
+            avoid = frozenset()
 
     async def _lease(self, run: Run, avoid: frozenset[str]) -> Lease | Shortage:
         """A deployment that the checks allow and the pool has, or why there is none."""
@@ -171,6 +171,10 @@ class Chooser:
             if isinstance(narrowed, Home):
                 run.home = narrowed
             eligible = narrowed
+        if run.unsaid is not None:
+            eligible = tuple(each for each in eligible if each.id not in run.plan.unfit)
+            if not eligible:
+                raise run.unsaid
         if run.leaning:  # what one check would rather have, another may refuse
             run.leaning = tuple(each for each in run.leaning if each in eligible)
         return (None if eligible is everyone and not run.place.alone else eligible), ordered

@@ -27,6 +27,7 @@ from providers.errors import (
     NotFoundError,
     RouterError,
     UnknownModelError,
+    UnsupportedParamsError,
 )
 from providers.faults import malformed
 from providers.types import Affinity, Call, Deployment, Fetched, HttpReply, JsonObject, Verb
@@ -140,7 +141,11 @@ class Engine:
 
     async def _move(self, run: Run, failure: Failure) -> None:
         """On to the next plan, or raise what the call ends with."""
-        error = run.error = failure.error
+        error = failure.error
+        if isinstance(error, UnsupportedParamsError):
+            run.unsaid = error
+        else:
+            run.error = error
         before = run.plan.target
         left = run.left(self._clock())
         try:
@@ -165,7 +170,7 @@ class Engine:
                 work = check.rescue(run.call, error)
                 call = await timely(run, self._clock, work, "while a check was looking for another home")
                 if call is not None:
-                    run.call, run.home, run.error = call, None, None
+                    run.call, run.home, run.error, run.unsaid = call, None, None, None
                     # those that failed are asked only if there is nobody else
                     tried = run.plan.tried if failed is None else run.plan.tried | {failed}
                     run.plan = Plan(run.plan.policy, run.plan.target, call.verb, tried, visited=run.plan.visited)
@@ -182,7 +187,7 @@ class Engine:
             await self._move(run, Failure(error))
             return
         run.call = replace(run.place.call, body={**run.call.body, **target.overrides})
-        run.error = None
+        run.error = run.unsaid = None
 
     # attempting
 

@@ -4,7 +4,7 @@ A plan is a value; every failure makes the next one, or raises the error to end 
 Finagle, SRE workbook; figures in the README):
 
 - the caller's fault ends the call at once, except that an over-long input and a refusal by a content filter may turn
-  to the groups named for them;
+  to the groups named for them, and that what one dialect can't say is tried at deployments that speak another;
 - anything else moves to a deployment not yet tried; when all were tried, it waits and tries again, `num_retries`
   times in all. Walking on after a refused key, a missing model or a rate limit costs no retry, for it is certain
   not to help to ask the same one again;
@@ -36,6 +36,7 @@ from providers.errors import (
     PreviousResponseNotFoundError,
     RateLimitError,
     ResponseNotFoundError,
+    UnsupportedParamsError,
 )
 from providers.types import Verb
 
@@ -155,6 +156,8 @@ class Plan:
     target: Target
     verb: Verb = Verb.CREATE
     tried: frozenset[str] = frozenset()
+    unfit: frozenset[str] = frozenset()
+    """Those of the tried that can't say what is asked: they are never asked again."""
     sent: int = 0
     """Requests sent in this group."""
     retries: int = 0
@@ -184,6 +187,9 @@ class Plan:
         error = failure.error
         if failure.deployment_id is None:
             return self._turn(error, at_home=failure.at_home)
+        if isinstance(error, UnsupportedParamsError):
+            unfit = self.unfit | {failure.deployment_id}
+            return replace(self, tried=self.tried | unfit, unfit=unfit, wait=0.0)
         plan = replace(
             self,
             tried=self.tried | {failure.deployment_id},
@@ -261,7 +267,7 @@ class Plan:
         waits = _LAG_WAITS if failure.slow_to_read else _LAG_WAITS_ELSEWHERE
         if not failure.at_home or self.lag >= len(waits):
             raise failure.error
-        return replace(self, tried=frozenset(), lag=self.lag + 1, wait=waits[self.lag])
+        return replace(self, tried=self.unfit, lag=self.lag + 1, wait=waits[self.lag])
 
     def _next(self, error: APIError) -> tuple[Target, ...]:
         """Groups that may follow this one, nearest first, none visited twice."""

@@ -59,6 +59,7 @@ class Run:
         "plan",
         "refusal",
         "started",
+        "unsaid",
         "waited",
         "waiter",
     )
@@ -75,6 +76,8 @@ class Run:
         """Between which two closings of its Router it began."""
         self.error: APIError | None = None
         """What the last attempt in this group failed with."""
+        self.unsaid: APIError | None = None
+        """Why the last deployment of this group that can't say what is asked can't."""
         self.refusal: APIError | None = None
         """What a check has just refused with for now."""
         self.home: Home | None = None

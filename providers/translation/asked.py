@@ -10,7 +10,7 @@ from typing import Final, cast
 import msgspec
 
 from providers import jsonio
-from providers.errors import BadRequestError
+from providers.errors import UnsupportedParamsError
 from providers.translation.parameters import Outcome, Table
 from providers.types import Call, Deployment, Json, JsonObject
 
@@ -73,7 +73,7 @@ class Asked:
 
     @classmethod
     def of(cls, call: Call, deployment: Deployment, table: Table, provider: str) -> Asked:
-        """Settle a call. Raises `BadRequestError` for a parameter that the dialect has no word for."""
+        """Settle a call. Raises `UnsupportedParamsError` for a parameter that the dialect has no word for."""
         drop = deployment.drop_params if call.drop_params is None else call.drop_params
         asked = cls(call, deployment, provider, {}, {}, drop)
         allowed = deployment.allowed_openai_params | call.allowed_openai_params
@@ -121,7 +121,7 @@ class Asked:
         return self.body.get(name)
 
     def mapping(self, name: str) -> Mapping[str, Json]:
-        """A parameter that is an object; empty if it was not given. Raises `BadRequestError` for anything else."""
+        """A parameter that is an object, empty if it was not given. Raises `UnsupportedParamsError` for others."""
         value = self.body.get(name)
         if value is None:
             return {}
@@ -130,10 +130,10 @@ class Asked:
         return value
 
     def refuse(self, where: str, why: str) -> None:
-        """Leave out what stands at `where`, and note it, or raise `BadRequestError` if nothing may be left out."""
+        """Leave out what stands at `where`, and note it; or raise `UnsupportedParamsError`, if all is to be said."""
         if not self.drop:
             advice = "set drop_params to leave it out"
-            raise BadRequestError(
+            raise UnsupportedParamsError(
                 f"{where}: not supported by {self.provider}: {why} ({advice})",
                 param=where,
                 code="unsupported_parameter",
@@ -146,6 +146,6 @@ class Asked:
         self.dropped.append(f"{where}: {why}")
 
 
-def wrong(where: str, why: str) -> BadRequestError:
+def wrong(where: str, why: str) -> UnsupportedParamsError:
     """The error for a value that no dialect could take."""
-    return BadRequestError(f"{where}: {why}", param=where, code="invalid_value", type="invalid_request_error")
+    return UnsupportedParamsError(f"{where}: {why}", param=where, code="invalid_value", type="invalid_request_error")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, Literal
 
 from providers import jsonio
-from providers.errors import BadRequestError
+from providers.errors import UnsupportedParamsError
 from providers.translation.asked import Asked, wrong
 from providers.translation.entries import Entry, FunctionCall, FunctionOutput, Image, Inline, Said, Text, Thought
 from providers.translation.parts import parts_of
@@ -29,7 +29,7 @@ def conversation(asked: Asked, *, images: bool = False) -> list[Entry]:
     """The entries of a call, the turns before included; the outputs of tools directly follow their calls.
 
     `images`: whether the model can be shown the images it made; if not, they are refused like other unknown items.
-    Raises `BadRequestError` for what is no item, for an output without its call and a call without its output.
+    Raises `UnsupportedParamsError` for what is no item, for an output without its call and a call without its output.
     """
     return list(_paired(_entries(asked, images)))
 
@@ -161,6 +161,6 @@ def _answers(calls: Iterable[FunctionCall], outputs: Mapping[str, deque[Function
         yield FunctionOutput(output.call_id, call.name, output.parts, output.failed, output.where)
 
 
-def _unpaired(where: str, why: str) -> BadRequestError:
+def _unpaired(where: str, why: str) -> UnsupportedParamsError:
     """In OpenAI's words."""
-    return BadRequestError(f"{where}: {why}", param="input", type="invalid_request_error")
+    return UnsupportedParamsError(f"{where}: {why}", param="input", type="invalid_request_error")

@@ -105,7 +105,7 @@ _EVERYWHERE: Final = (
     Parameter("context_management", Outcome.REFUSED, "there is no compaction on the server"),
     Parameter("image", Outcome.IGNORED, "is a hint on the compression of images"),
     Parameter("max_tool_calls", Outcome.REFUSED, "calls of hosted tools can't be limited"),
-    Parameter("truncation", Outcome.REFUSED, "too long an input is an error", ("disabled",)),
+    Parameter("truncation", Outcome.IGNORED, "an input that fits is never cut, one that does not is an error"),
 )
 """What is the same wherever nobody but us remembers what was said. A table may say otherwise."""
 

@@ -31,7 +31,7 @@ _BY_SUFFIX: Final = {
 def parts_of(asked: Asked, content: Json, where: str) -> tuple[Part, ...]:
     """The parts that a `content` or an `output` holds; texts that are empty are no parts.
 
-    Raises `BadRequestError` for what is no part; nothing ever vanishes.
+    Raises `UnsupportedParamsError` for what is no part; nothing ever vanishes.
     """
     if content is None:
         return ()

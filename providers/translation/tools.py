@@ -68,7 +68,7 @@ class Naming:
 
 
 def tools_of(asked: Asked, naming: Naming) -> list[Tool]:
-    """The tools of a call, in order. Raises `BadRequestError` for what is none."""
+    """The tools of a call, in order. Raises `UnsupportedParamsError` for what is none."""
     given = asked.get("tools")
     if given is None:
         return []
@@ -157,7 +157,7 @@ def functions(tools: Iterable[Tool]) -> list[Function]:
 def choice_of(asked: Asked, tools: Iterable[Tool]) -> Choice | None:
     """What `tool_choice` says, in whichever form; None if it says nothing.
 
-    Raises `BadRequestError` for what is no choice, and for a function that is not among `tools`.
+    Raises `UnsupportedParamsError` for what is no choice, and for a function that is not among `tools`.
     """
     given = asked.get("tool_choice")
     if given is None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Protocol
 
 from providers import jsonio
-from providers.errors import APIError, BadRequestError, StreamInterruptedError
+from providers.errors import APIError, StreamInterruptedError, UnsupportedParamsError
 from providers.faults import error_in_reply, malformed, request_id
 from providers.headers import asked_wait
 from providers.sse import SseDecoder
@@ -104,7 +104,7 @@ class Translator(ABC):
 
     @abstractmethod
     def write(self, asked: Asked) -> JsonObject:
-        """The body to send. Raises `BadRequestError` for what can't be said."""
+        """The body to send. Raises `UnsupportedParamsError` for what can't be said."""
 
     @abstractmethod
     def read(self, json: JsonObject, narrator: Narrator, call: Call, deployment: Deployment) -> None:
@@ -133,9 +133,9 @@ class Translator(ABC):
     # the translations
 
     def encode(self, call: Call, deployment: Deployment, token: Token | None = None) -> HttpRequest:
-        """The request to send. Raises `BadRequestError` that names what the dialect has no word for."""
+        """The request to send. Raises `UnsupportedParamsError` that names what the dialect has no word for."""
         if call.verb is not Verb.CREATE:
-            raise BadRequestError(f"{self.name} has no operation {call.verb}", code="unsupported_operation")
+            raise UnsupportedParamsError(f"{self.name} has no operation {call.verb}", code="unsupported_operation")
         asked = Asked.of(call, deployment, self.table, self.name)
         content = jsonio.dumps(joined(self.write(asked), asked.extra))
         headers = {

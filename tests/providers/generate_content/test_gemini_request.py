@@ -313,7 +313,6 @@ def test_choices_limit_googles_tools_too() -> None:
         ("background", {"background": True}),
         ("conversation", {"conversation": "conv_1"}),
         ("prompt", {"prompt": {"id": "p"}}),
-        ("truncation", {"truncation": "auto"}),
         ("text.verbosity", {"text": {"verbosity": "low"}}),
         ("reasoning.mode", {"reasoning": {"mode": "x"}}),
         ("reasoning", {"reasoning": {"effort": "low"}, "model": "gemini-2.0-flash"}),

@@ -617,7 +617,6 @@ def test_what_goes_in_extra_body_goes_on_the_wire() -> None:
         {"background": True},
         {"conversation": "conv_1"},
         {"prompt": {"id": "pmpt_1"}},
-        {"truncation": "auto"},
         {"context_management": [{"type": "compaction"}]},
         {"top_logprobs": 3},
         {"reasoning": {"effort": "low", "mode": "x"}},
