@@ -8,6 +8,7 @@ import asyncio
 import gc
 import importlib
 import json
+import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
@@ -323,8 +324,9 @@ async def test_a_conversation_stays_where_it_began(hosts: Hosts) -> None:
         for number in (1, 2)
     ]
     checks = ["responses_api_deployment_check"]
-    async with litellm.Router(model_list=entries, optional_pre_call_checks=checks) as router:
-        for _ in range(4):
+    rng = random.Random(1)
+    async with litellm.Router(model_list=entries, optional_pre_call_checks=checks, rng=rng) as router:
+        for _ in range(8):
             response = await router.aresponses(model="azure-gpt4-turbo", input="Hello, who are you?", truncation="auto")
             follow_up = await router.aresponses(
                 model="azure-gpt4-turbo",
