@@ -324,8 +324,8 @@ async def test_a_conversation_stays_where_it_began(hosts: Hosts) -> None:
         for number in (1, 2)
     ]
     checks = ["responses_api_deployment_check"]
-    rng = random.Random(1)
-    async with litellm.Router(model_list=entries, optional_pre_call_checks=checks, rng=rng) as router:
+    settings: dict[str, Any] = {"routing_strategy": "simple-shuffle", "rng": random.Random(1)}
+    async with litellm.Router(model_list=entries, optional_pre_call_checks=checks, **settings) as router:
         for _ in range(8):
             response = await router.aresponses(model="azure-gpt4-turbo", input="Hello, who are you?", truncation="auto")
             follow_up = await router.aresponses(
