@@ -51,7 +51,10 @@ def _raising(error: Exception) -> Sender:
 async def test_every_error_of_httpx_before_the_head_is_ours(kind: type[Exception]) -> None:
     with pytest.raises(SPECIAL.get(kind, APIConnectionError)) as caught:
         await _raising(kind("why")).post(URL)
-    assert isinstance(caught.value.__cause__, kind)
+    if kind is httpx.LocalProtocolError:  # it quotes what it complains of, which may be a key
+        assert caught.value.__cause__ is None
+    else:
+        assert isinstance(caught.value.__cause__, kind)
 
 
 def test_the_errors_of_httpx_are_all_there() -> None:
