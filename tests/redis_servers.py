@@ -163,7 +163,10 @@ class Cluster:
 
 
 class Watched:
-    """A master, its replica and three sentinels that fail over when the master is silent for half a second."""
+    """A master, its replica and three sentinels that fail over half a second after `kill_master`.
+
+    Until then they are patient: a busy machine is no outage.
+    """
 
     MASTER = "main"
 
@@ -188,7 +191,7 @@ class Watched:
             config = self._folder / f"sentinel-{port}.conf"
             config.write_text(
                 f"sentinel monitor {self.MASTER} 127.0.0.1 {self.master.port} 2\n"
-                f"sentinel down-after-milliseconds {self.MASTER} 500\n"
+                f"sentinel down-after-milliseconds {self.MASTER} 60000\n"
                 f"sentinel failover-timeout {self.MASTER} 3000\n"
             )
             self.sentinels.append(Server(self._folder, port=port, arguments=[str(config), "--sentinel"]))
@@ -198,6 +201,13 @@ class Watched:
             with sentinel.client() as client:
                 until(partial(self._complete, client), "sentinels")
         return self
+
+    def kill_master(self) -> None:
+        """SIGKILL the master, and let the sentinels find out soon."""
+        for sentinel in self.sentinels:
+            with sentinel.client() as client:
+                _ask(client, "SENTINEL", "SET", self.MASTER, "down-after-milliseconds", 500)
+        self.master.kill()
 
     def await_failover(self) -> None:
         """Wait until every sentinel names the replica as the master."""
