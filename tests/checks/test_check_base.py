@@ -16,6 +16,7 @@ async def test_a_check_that_overrides_nothing_changes_nothing() -> None:
     check, call, deployments = PreCallCheck(), Call("gpt"), (EAST, WEST)
     assert await check.eligible(call, deployments) is deployments
     assert await check.preview(call, deployments) is deployments
+    assert await check.answer(call) is None
     assert check.prepare(call, EAST) is call
     json: JsonObject = {"id": "resp_1"}
     assert check.present(call, EAST, json) is json

@@ -23,7 +23,13 @@ from router.cli.demo.stage import play
 from router.cli.demo.traffic import GROUP, converse
 
 ROOT = Path(__file__).parents[3]
-COMMAND = [sys.executable, "-W", "error", "-c", "from router.cli import main; raise SystemExit(main())", "demo"]
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who started the tests may have them ignore it
+from router.cli import main
+raise SystemExit(main())
+"""
+COMMAND = [sys.executable, "-W", "error", "-c", INTERRUPTIBLE, "demo"]
 ACCOUNTS = {"a": "one", "b": "one", "c": "two"}
 
 
