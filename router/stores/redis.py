@@ -218,7 +218,9 @@ class RedisStore:
         self._link.background(self._drain())
 
     async def _drain(self) -> None:
-        try:
-            await self.recover(self._link.run_all)
-        except OutageError:
-            return  # what was taken waits again
+        while not self._link.down:
+            try:
+                await self.recover(self._link.run_all)
+            except OutageError:
+                continue  # what was taken waits again; if Redis came back meanwhile, nobody else would send it
+            return

@@ -13,7 +13,6 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Final, Protocol, TypeAlias, TypeVar
 from weakref import WeakSet
@@ -211,8 +210,12 @@ class RedisLink:
 
     async def _finish(self, tenant: Tenant) -> None:
         """Send what has come to wait while the tenant caught up."""
-        with suppress(OutageError):
-            await tenant.recover(self.run_all)
+        while not self._circuit.down:
+            try:
+                await tenant.recover(self.run_all)
+            except OutageError:
+                continue  # on a client of before the outage: once more
+            return
 
     async def _check(self, client: RedisClient) -> None:
         async with asyncio.timeout(max(PROBE_BOUND, self.timeout)):

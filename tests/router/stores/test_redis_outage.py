@@ -17,6 +17,7 @@ from redis_servers import Cluster, Server, Watched, eventually, until
 
 from router.stores.board import RedisCooldownBoard
 from router.stores.memory import MemoryStore
+from router.stores.outbox import Pin
 from router.stores.redis import RedisStore
 from router.stores.redis_client import Command, RedisClient
 from router.stores.redis_link import OutageError, RedisLink, _send_all
@@ -380,6 +381,33 @@ async def test_a_write_that_fails_when_redis_is_back_is_sent_again(
         await store.set("resp_1", "d1", ttl=60)
     await eventually(lambda: store.stats.flushed, "the write")
     assert await open_store(settings_for(frail)).get("resp_1") == "d1"
+
+
+async def test_a_batch_that_fails_when_redis_is_back_is_sent_again(
+    frail: Server, open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that began before the outage, and was in nobody's sight when the rest was sent."""
+    store = open_store(settings_for(frail))
+    real, failed = store._link.run_all, asyncio.Event()
+
+    async def late(commands: Sequence[Command]) -> list[object]:
+        if not failed.is_set():
+            failed.set()
+            raise OutageError
+        return await real(commands)
+
+    monkeypatch.setattr(store._link, "run_all", late)
+    await store.set_many({"item:1": "d1", "item:2": "d1"}, ttl=60)
+    await failed.wait()
+    await eventually(lambda: store.stats.flushed == 2, "the writes")
+    assert store.waiting == 0
+    failed.clear()
+    await store._link._finish(store)
+    assert not failed.is_set(), "nothing waits: nothing is sent"
+    store._outbox.put("item:3", Pin("d1", 60, None))
+    await store._link._finish(store)
+    assert (store.waiting, store.stats.flushed) == (0, 3)
+    assert await open_store(settings_for(frail)).get("item:3") == "d1"
 
 
 async def test_a_client_that_cannot_be_made(
