@@ -72,7 +72,7 @@ async def test_however_a_call_ends(fault: Fault, stream: bool, clock: Clock, cap
     caplog.set_level(logging.DEBUG)
     async with serving(1) as upstreams:
         router = Router(
-            [secretive(upstreams[0], timeout=0.05, idle_timeout=0.05)],
+            [secretive(upstreams[0], timeout=0.2, idle_timeout=0.2)],  # more than a busy machine takes
             optional_pre_call_checks=[*AFFINITY, "rate_limit"],
             clock=clock,
             sleep=tick,
