@@ -21,7 +21,16 @@ from providers.translation.tools import (
 )
 from providers.types import Json, JsonObject
 
-_AS_THEY_ARE: Final = ("temperature", "top_p", "prompt_cache_key", "prompt_cache_retention")
+_AS_THEY_ARE: Final = (
+    "temperature",
+    "top_p",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "stop",
+    "seed",
+    "frequency_penalty",
+    "presence_penalty",
+)
 _LOGPROBS: Final = "message.output_text.logprobs"
 _SEARCH: Final = ("web_search", "web_search_preview")
 

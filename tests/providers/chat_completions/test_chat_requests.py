@@ -613,8 +613,17 @@ def test_what_would_change_the_answer_is_refused(name: str) -> None:
 def test_what_is_the_vendors_own_is_passed_on() -> None:
     found = good("openai", extra_body={"seed": 7, "stop": ["x"]})
     assert (found["seed"], found["stop"]) == (7, ["x"])
-    assert good("openai", {"seed": 7}, allowed_openai_params=frozenset({"seed"}))["seed"] == 7
-    assert refusal("openai", {"seed": 7}).param == "seed"
+    assert good("openai", {"logit_bias": {}}, allowed_openai_params=frozenset({"logit_bias"}))["logit_bias"] == {}
+    assert refusal("openai", {"logit_bias": {}}).param == "logit_bias"
+
+
+@pytest.mark.parametrize("name", ["seed", "stop", "frequency_penalty", "presence_penalty"])
+def test_what_callers_of_chat_completions_are_used_to_is_said(name: str) -> None:
+    assert good("openai", {name: 1})[name] == 1
+
+
+def test_mistrals_seed_has_another_name() -> None:
+    assert "random_seed" in str(refusal("mistral", {"seed": 7}))
 
 
 @pytest.mark.parametrize("name", [*IDIOMS, "openai_compatible"])
