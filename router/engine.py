@@ -34,7 +34,7 @@ from providers.types import Affinity, Call, Deployment, Fetched, HttpReply, Json
 from providers.views import Routed, Routing
 from router.chooser import Chooser, Resolve
 from router.hiding import hide
-from router.outgoing import encode, in_background
+from router.outgoing import echoing, encode, in_background
 from router.plan import Failure, Plan
 from router.pool import Lease, Pool
 from router.run import DEFAULT_TIMEOUT, Limits, Run, overriding
@@ -198,6 +198,7 @@ class Engine:
             call = run.call
             for check in self._preparers:
                 call = check.prepare(call, deployment)
+            run.echo = run.continues if call.previous_response_id is None else None
             provider = provider_of(deployment)
             limit = rest = self._limit(run, deployment)
             token = None
@@ -225,7 +226,7 @@ class Engine:
                     own=own,
                     eager=call.verb is Verb.GET or in_background(call, deployment),
                     owner=self,
-                    present=self._present(run.call, deployment) if self._presenters else None,
+                    present=self._present(run, deployment),
                 )
                 await self._commit(run, stream, reply, rest)
                 return stream.served_by(self._routing(run, lease, sent))
@@ -308,8 +309,9 @@ class Engine:
             if isinstance(identity, str) and run.call.verb is not Verb.DELETE:
                 await tell(Started(identity))
             await tell(Finished(view))
-        if self._presenters:
-            view = type(view)(self._present(run.call, lease.deployment)(view.to_dict()))
+        present = self._present(run, lease.deployment)
+        if present is not None:
+            view = type(view)(present(view.to_dict()))
         return view.served_by(routing)
 
     async def _report(self, run: Run, lease: Lease, error: APIError, sent: float) -> None:
@@ -349,13 +351,16 @@ class Engine:
             dropped=run.dropped,
         )
 
-    def _present(self, call: Call, deployment: Deployment) -> Callable[[JsonObject], JsonObject]:
-        """How an answer looks to the caller: as the checks would have it, the last asked first."""
+    def _present(self, run: Run, deployment: Deployment) -> Callable[[JsonObject], JsonObject] | None:
+        """How an answer looks to the caller: as the checks would have it, the last asked first; None: as it came."""
+        call, echo = run.call, run.echo
+        if echo is None and not self._presenters:
+            return None
 
         def present(json: JsonObject) -> JsonObject:
             for check in reversed(self._presenters):
                 json = check.present(call, deployment, json)
-            return json
+            return json if echo is None else echoing(json, echo)
 
         return present
 

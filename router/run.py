@@ -47,7 +47,9 @@ class Run:
         "attempts",
         "began",
         "call",
+        "continues",
         "dropped",
+        "echo",
         "era",
         "error",
         "home",
@@ -84,6 +86,10 @@ class Run:
         """The deployments it can't leave."""
         self.leaning: Sequence[Deployment] = ()
         """Those it would rather have."""
+        self.continues = place.call.previous_response_id
+        """The response that the caller goes on from, by the id the caller knows."""
+        self.echo: str | None = None
+        """The same, if the last attempt was sent without it: the answer is to say it all the same."""
         self.dropped: tuple[str, ...] = ()
         """Parameters that the last attempt did without."""
         self.waited = 0.0

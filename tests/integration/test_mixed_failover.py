@@ -62,12 +62,15 @@ def router(stages: dict[str, Stage], order: list[str], **settings: Any) -> Route
 
 
 async def turn(made: Router, stream: bool, **call: Any) -> tuple[Response, str]:
-    """One turn, and who served it."""
+    """One turn, and who served it. However it was told, it goes on from the response that the caller named."""
+    before = call.get("previous_response_id")
     if not stream:
         response = await made.aresponses(GROUP, **call)
+        assert response.previous_response_id == before
         return response, response.routing.deployment_id
     events = await made.aresponses(GROUP, stream=True, **call)
-    assert check_stream([event.to_dict() async for event in events])["status"] == "completed"
+    final = check_stream([event.to_dict() async for event in events])
+    assert (final["status"], final["previous_response_id"]) == ("completed", before)
     assert events.response is not None
     return events.response, events.routing.deployment_id
 
