@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Any
 
 import aiohttp
+import boto3
 import botocore.session
 import pytest
 from amazon_frames import exception
@@ -36,7 +37,8 @@ def session(monkeypatch: pytest.MonkeyPatch) -> botocore.session.Session:
 
 def _client(session: botocore.session.Session, bedrock: FakeBedrock, **rest: Any) -> Any:
     config = Config(retries={"total_max_attempts": 1}, **rest)
-    return session.create_client("bedrock-runtime", region_name=REGION, endpoint_url=bedrock.url, config=config)
+    client = boto3.Session(botocore_session=session).client
+    return client("bedrock-runtime", region_name=REGION, endpoint_url=bedrock.url, config=config)
 
 
 async def _converse(client: Any, **parameters: Any) -> Any:
