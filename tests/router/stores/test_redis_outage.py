@@ -522,3 +522,22 @@ async def test_a_cancellation_that_the_client_swallows_is_heeded(server: Server,
     with pytest.raises(asyncio.CancelledError):
         await task
     assert not link.down
+
+
+async def test_what_waits_is_not_sent_into_another_outage(frail: Server, open_store: OpenStore) -> None:
+    link = open_store(settings_for(frail), timeout=SHORT)._link
+    asked = 0
+
+    class Waiting:
+        def probes(self) -> list[Command]:
+            return []
+
+        async def recover(self, send: object) -> None:
+            nonlocal asked
+            asked += 1
+            frail.kill()
+            await link.run(("PING",))  # Redis has gone again
+
+    await link._finish(Waiting())
+    assert link.down
+    assert asked == 1
