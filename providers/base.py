@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from providers.errors import APIError
-from providers.types import Call, Deployment, HttpReply, HttpRequest, Token
+from providers.types import Call, Deployment, HttpReply, HttpRequest, JsonObject, Token
 from providers.views import Event, Routed
 
 
@@ -19,6 +19,10 @@ class EventDecoder(Protocol):
 
     def end(self) -> list[Event]:
         """Events left when the body has ended."""
+        ...
+
+    def usage(self) -> JsonObject | None:
+        """What was told of the usage so far, as a response's `usage`, where no event has shown it yet."""
         ...
 
 

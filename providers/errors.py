@@ -38,6 +38,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from providers.decisions import RouteDecision
 from providers.types import Json
 
 
@@ -52,7 +53,13 @@ class Attempt:
     duration: float
     """Seconds until it answered (streams: until the first output) or failed."""
     error: APIError | None = None
-    """What it failed with; None for the one that served."""
+    """What it failed with; None for the one that served, or was cancelled."""
+    provider: str = ""
+    """The deployment's."""
+    waited: float = 0.0
+    """Seconds before it that went into finding its deployment: asking the checks, waiting in line."""
+    decision: RouteDecision | None = None
+    """Why it went there, where decisions are recorded (`record_decisions`)."""
 
 
 class RouterError(Exception):

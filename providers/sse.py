@@ -10,6 +10,7 @@ from __future__ import annotations
 from providers import jsonio
 from providers.errors import MalformedReplyError
 from providers.faults import malformed
+from providers.types import JsonObject
 from providers.views import Event
 
 MAX_FRAME = 64 * 1024 * 1024
@@ -47,6 +48,10 @@ class SseDecoder:
         frames = chunk.split(b"\n\n")
         self._rest = bytearray(frames.pop())
         return self._events(frames) if frames else self._bounded()
+
+    def usage(self) -> JsonObject | None:
+        """Nothing beyond what the events show."""
+        return None
 
     def end(self) -> list[Event]:
         """The last event, if its JSON is whole though its blank line is missing."""

@@ -7,7 +7,7 @@ arrive read as None, as in the OpenAI SDK; unknown fields read like known ones i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from inspect import get_annotations
 from typing import Any, ClassVar, Self
@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 from providers import jsonio
 from providers.errors import Attempt
 from providers.types import Affinity, Json
+from providers.usage import Bill, Cost
 
 
 class View:
@@ -127,6 +128,23 @@ class Routing:
     """How the call found its conversation's home; None if it continued nothing that is remembered."""
     dropped: tuple[str, ...] = ()
     """Parameters that the deployment was not sent, each with the reason; see `drop_params`."""
+    call_id: str = ""
+    """The call's own id, which its record has too."""
+    bill: Bill | None = field(default=None, repr=False, compare=False)
+    """What `cost` is worked out from."""
+
+    @property
+    def cost(self) -> float | None:
+        """What the call cost, in US dollars; of a stream, once it has ended.
+
+        None if that is not known, never 0: `cost_breakdown.reason` says why. Worked out when it is first asked for.
+        """
+        return None if self.bill is None else self.bill.cost.total
+
+    @property
+    def cost_breakdown(self) -> Cost | None:
+        """The parts of the cost; None where there is nothing to pay for, and for a stream that has not ended."""
+        return None if self.bill is None else self.bill.cost
 
 
 class Content(View):

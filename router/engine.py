@@ -20,7 +20,6 @@ from providers.catalog import provider_of
 from providers.errors import (
     APIError,
     APITimeoutError,
-    Attempt,
     CallerError,
     CredentialError,
     HomeLostError,
@@ -37,7 +36,7 @@ from router.hiding import hide
 from router.outgoing import echoing, encode, in_background
 from router.plan import Failure, Plan
 from router.pool import Lease, Pool
-from router.run import DEFAULT_TIMEOUT, Limits, Run, overriding
+from router.run import Limits, Run, overriding
 from router.stream import ResponseStream, count
 from router.timely import timely
 from router.tokens import Tokens
@@ -95,12 +94,16 @@ class Engine:
             if answer is not None:
                 return answer.view.served_by(self._routed(run, answer.deployment_id, answer.provider))
         while True:
+            asked = self._clock()
             try:
                 lease = await self._chooser.choose(run)
             except APIError as error:
+                run.queued += self._clock() - asked
                 await self._move(run, Failure(error, at_home=run.home is not None))
                 continue
             sent = self._clock()
+            run.asked = asked
+            run.queued += sent - asked
             try:
                 return await self._attempt(run, lease, sent)
             except APIError as error:
@@ -193,14 +196,14 @@ class Engine:
 
     async def _attempt(self, run: Run, lease: Lease, sent: float) -> Routed | ResponseStream:
         """One request on one deployment. A failure leaves the lease to `_report`; cancellation ends it here."""
-        deployment = lease.deployment
+        deployment = run.deployment = lease.deployment
         try:
             call = run.call
             for check in self._preparers:
                 call = check.prepare(call, deployment)
             run.echo = run.continues if call.previous_response_id is None else None
             provider = provider_of(deployment)
-            limit = rest = self._limit(run, deployment)
+            limit = rest = run.limit(deployment, self._defaults, self._clock())
             token = None
             if deployment.token_source is not None:
                 token = await self._tokens.fresh(deployment, limit)
@@ -211,11 +214,14 @@ class Engine:
                 rest = limit - (self._clock() - sent)
             request = encode(provider, call, deployment, token)
             run.dropped = request.dropped
+            if run.trace is not None:
+                run.attempt_trace = run.trace.attempt(call, deployment)
+                request = replace(request, headers={**request.headers, **run.attempt_trace.headers})
             reply = await self._transport.send(request, deployment.connection, timeout=rest)
             lease.observe_headers(reply.headers)
             rest = limit - (self._clock() - sent)
             if call.stream and reply.status == 200 and "json" not in reply.headers.get("content-type", ""):
-                idle, own = self._idle(run, deployment)
+                idle, own = run.idle(deployment, self._defaults)
                 stream = ResponseStream(
                     reply,
                     lease,
@@ -235,6 +241,7 @@ class Engine:
             raise
         except BaseException:
             lease.cancel()
+            run.note(sent, self._clock())
             raise
         return await self._served(run, lease, view, sent)
 
@@ -277,25 +284,6 @@ class Engine:
             raise malformed("asked for a stream, got one JSON body", content)
         return view
 
-    def _limit(self, run: Run, deployment: Deployment) -> float:
-        """Seconds to the reply (streams: to the first event). Notes whose limit it is."""
-        asked, usual = run.limits.timeout, deployment.timeout or self._defaults.timeout or DEFAULT_TIMEOUT
-        if run.call.stream:
-            asked = run.limits.stream_timeout or asked
-            usual = deployment.stream_timeout or self._defaults.stream_timeout or usual
-        limit = min(asked or usual, max(0.0, run.left(self._clock())))
-        run.own = limit >= usual
-        return limit
-
-    def _idle(self, run: Run, deployment: Deployment) -> tuple[float, bool]:
-        """Seconds between two chunks of a stream, and whether they are the deployment's to keep."""
-        asked, usual = run.limits.idle_timeout, deployment.idle_timeout or self._defaults.idle_timeout
-        if usual is None:
-            asked = asked or run.limits.timeout
-            usual = deployment.timeout or self._defaults.timeout or DEFAULT_TIMEOUT
-        idle = asked or usual
-        return idle, idle >= usual
-
     # reporting
 
     async def _served(self, run: Run, lease: Lease, view: Routed, sent: float) -> Routed:
@@ -325,16 +313,17 @@ class Engine:
             lease.fail(error)
         if isinstance(error, CredentialError):
             self._tokens.forget(deployment)
-        now = self._clock()
-        run.attempts.append(Attempt(deployment.id, run.call.group, sent - run.began, now - sent, error))
-        _log.info("attempt failed: %s: %s", type(error).__name__, error)
+        run.note(sent, self._clock(), error)
+        _log.info("an attempt on %s failed: %s %s", deployment.id, type(error).__name__, error.status_code)
+        _log.debug("it failed with: %s", error)
         if self._observers:
             await self._observer(run.call, deployment)(Failed(error))
 
     def _routing(self, run: Run, lease: Lease, sent: float) -> Routing:
         deployment = lease.deployment
-        run.attempts.append(Attempt(deployment.id, run.call.group, sent - run.began, self._clock() - sent))
-        return self._routed(run, deployment.id, deployment.provider, _affinity(run, deployment))
+        run.note(sent, self._clock())
+        run.affinity = _affinity(run, deployment)
+        return self._routed(run, deployment.id, deployment.provider, run.affinity)
 
     def _routed(self, run: Run, deployment_id: str, provider: str, affinity: Affinity | None = None) -> Routing:
         now = self._clock()
@@ -349,6 +338,7 @@ class Engine:
             duration=now - run.began,
             affinity=affinity,
             dropped=run.dropped,
+            call_id=run.call_id,
         )
 
     def _present(self, run: Run, deployment: Deployment) -> Callable[[JsonObject], JsonObject] | None:

@@ -58,3 +58,6 @@ class RouterOptions(TypedDict, total=False):
     discover: bool | None
     transcript_max_bytes: int
     affinity_max_entries: int
+    callback_queue: int
+    record_contents: bool
+    record_decisions: bool

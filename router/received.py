@@ -5,17 +5,20 @@ from __future__ import annotations
 from typing import cast
 
 from providers.types import Json, JsonObject
+from providers.usage import TokenUsage
 
 
 class Received:
     """Gathers items and text deltas; costs a list append per delta."""
 
-    __slots__ = ("_deltas", "_items", "_snapshot")
+    __slots__ = ("_deltas", "_items", "_other", "_snapshot")
 
     def __init__(self) -> None:
         self._snapshot: JsonObject = {}
         self._items: dict[int, JsonObject] = {}
         self._deltas: dict[tuple[int, int], list[str]] = {}
+        self._other = 0
+        """Characters of deltas that are no text: reasoning, arguments of calls."""
 
     def take(self, kind: Json, event: JsonObject) -> None:
         """Note one event."""
@@ -30,14 +33,21 @@ class Received:
             if isinstance(item, dict):
                 self._items[_int(event.get("output_index"))] = item
         else:
-            response = event.get("response")
-            if isinstance(response, dict):
+            delta, response = event.get("delta"), event.get("response")
+            if type(delta) is str:
+                self._other += len(delta)
+            elif isinstance(response, dict):
                 self._snapshot = response
 
     @property
     def snapshot(self) -> JsonObject:
         """The newest response object that a lifecycle event carried; empty if there was none."""
         return self._snapshot
+
+    def guess(self) -> TokenUsage:
+        """About how many tokens the output has by now, at four characters a token; what the input has is not known."""
+        texts = sum(len(text) for parts in self._deltas.values() for text in parts)
+        return TokenUsage(output_tokens=-(-(texts + self._other) // 4), estimated=True)
 
     def response(self) -> JsonObject:
         """The response as far as it arrived: finished items as they came, unfinished messages with their text."""

@@ -15,29 +15,35 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 from checks.affinity.discovery import Discovery
-from checks.affinity.pins import AffinityStats
-from checks.affinity.remembered import KnownOnly, Remembered
+from checks.affinity.remembered import Remembered
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from checks.base import AffinityStore
 from checks.catalog import Services
 from checks.catalog import build as build_checks
-from providers.catalog import provider_of
 from providers.errors import BadRequestError
-from providers.types import Call, Deployment, Fetched, JsonObject, Verb
+from providers.types import Call, Deployment, Fetched, Verb
+from providers.usage import PriceSource, read_usage
 from providers.views import Routed
 from router import wiring
-from router.config import build_deployment, describe, json_schema, load
+from router.config import load
 from router.engine import Engine
-from router.explain import Explanation, explain
+from router.fleet import Fleet
+from router.operations import Operations
 from router.options import RouterOptions
+from router.placing import place
 from router.plan import Plan, Target
-from router.pool import DeploymentHealth, Pool
-from router.registry import Registry, Resolution
+from router.pool import Pool
+from router.pricing.prices import Prices
+from router.registry import Registry
 from router.request import Request
 from router.run import Place, Run
 from router.shared import open_stores
 from router.stream import ResponseStream
 from router.sync import Portal
+from router.telemetry.account import Policy
+from router.telemetry.catalog import CallbackSpec, resolve
+from router.telemetry.opened import OpenCall
+from router.telemetry.recorder import Recorder
 from router.transport import choose
 from router.transport.base import Transport
 from router.verbs import Verbs
@@ -50,7 +56,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger("router")
 
 
-class Router(Verbs):
+FLUSH = 5.0
+"""Seconds that closing waits for callbacks to take their records."""
+
+
+class Router(Verbs, Fleet, Operations):
     """Balances calls over deployments, keeps conversations at home, moves on from what fails.
 
     `model_list`: deployments, as LiteLLM writes them: `{"model_name", "litellm_params", "model_info"}`. All else is
@@ -59,6 +69,8 @@ class Router(Verbs):
     - `optional_pre_call_checks`: names, instances or subclasses of `PreCallCheck`, asked in this order;
     - `routing_strategy`: a name, or an object with a `pick` method, or a class of such (default `adaptive`);
     - `http_client`: an `httpx.AsyncClient`, an `httpx.AsyncBaseTransport` or a `Transport` to send with;
+    - `callbacks`: functions, or objects with a method `on_call`, that get the `CallRecord` of each call that is over;
+    - `price_source`: what calls cost, instead of the prices that genai-prices knows;
     - `affinity_store`: where owners of responses are remembered, instead of memory or Redis;
     - `clock`, `rng`, `sleep`: time, randomness and waiting, for tests and simulations.
 
@@ -74,6 +86,8 @@ class Router(Verbs):
         routing_strategy: wiring.StrategySpec | None = None,
         http_client: httpx.AsyncClient | httpx.AsyncBaseTransport | Transport | None = None,
         affinity_store: AffinityStore | None = None,
+        callbacks: Sequence[CallbackSpec] = (),
+        price_source: PriceSource | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -109,6 +123,15 @@ class Router(Verbs):
             rng=rng,
             sleep=sleep,
         )
+        sinks, tracers = resolve(callbacks, self._settings.callback_queue)
+        self._recorder = Recorder(
+            price_source or Prices(),
+            Policy(self._settings.record_contents),
+            sinks,
+            tracers,
+            health=self._pool.health,
+            clock=clock,
+        )
         self._portal = Portal()
         weakref.finalize(self, self._portal.stop)
         self._swap(Registry(wiring.completed(deployments, self._settings), self._aliases))
@@ -137,81 +160,6 @@ class Router(Verbs):
         groups = ", ".join(f"{name} x{len(members)}" for name, members in self._registry.groups.items())
         return f"<Router {groups or 'empty'}>"
 
-    # the model list
-
-    @staticmethod
-    def json_schema() -> dict[str, Any]:
-        """The JSON Schema of `model_list` and the settings, for editors and for checking files."""
-        return json_schema()
-
-    def set_model_list(self, model_list: Sequence[Mapping[str, object]]) -> None:
-        """Replace every deployment at once. Calls in flight end where they are.
-
-        What is known of a deployment lives on if its id does. Raises `ConfigurationError` and changes nothing if
-        anything is wrong.
-        """
-        deployments, _ = load(model_list, self._raw)
-        with self._lock:
-            self._swap(Registry(wiring.completed(deployments, self._settings), self._aliases))
-
-    def add_deployment(self, entry: Mapping[str, object]) -> str:
-        """Add one deployment and return its id. Raises `ConfigurationError`, also if its id is taken."""
-        with self._lock:
-            deployment = self._build(entry, taken=self._registry.by_id)
-            self._swap(self._registry.adding(deployment))
-        return deployment.id
-
-    def upsert_deployment(self, entry: Mapping[str, object]) -> str:
-        """Add one deployment, or put it in the place of the one with its id. Raises `ConfigurationError`."""
-        with self._lock:
-            deployment = self._build(entry)
-            self._swap(self._registry.putting(deployment))
-        return deployment.id
-
-    def delete_deployment(self, deployment_id: str) -> bool:
-        """Remove one deployment; False if there is none with this id. Calls in flight on it end undisturbed."""
-        with self._lock:
-            if deployment_id not in self._registry.by_id:
-                return False
-            self._swap(self._registry.dropping(deployment_id))
-        return True
-
-    def get_model_list(self, model: str | None = None) -> list[JsonObject]:
-        """The deployments as configured, secrets hidden; only those `model` stands for, if it is given."""
-        if model is None:
-            return [describe(each) for each in self._registry.by_id.values()]
-        found = self._registry.resolve(model)
-        members = (found.deployment,) if found.deployment else self._registry.groups[found.group]
-        return [describe(each) for each in members]
-
-    def health(self) -> list[DeploymentHealth]:
-        """What is known of each deployment now: breaker, calls in flight, latency, failures, quota."""
-        return self._pool.health()
-
-    def affinity_stats(self) -> AffinityStats:
-        """How often homes were looked up, and with what result; zeros without `responses_api_deployment_check`."""
-        for check in self._checks:
-            if isinstance(check, ResponsesApiDeployment):
-                link = self._stores.link
-                return replace(check.stats, store_error=link.stats.errors if link is not None else 0)
-        return AffinityStats()
-
-    async def aexplain(self, model: str, **params: Any) -> Explanation:
-        """Where a call to create a response would go now, and why, without sending it.
-
-        Takes what `aresponses` takes. Raises `UnknownModelError`, `BadRequestError` for arguments that are wrong.
-        """
-        request = Request(Verb.CREATE, model, params)
-        registry = self._registry
-        found = registry.resolve(model)
-        call = request.call(stream=False, group=found.group, wildcard=found.wildcard)
-        health = {each.id: each for each in self._pool.health() if each.group == found.group}
-        return await explain(_place(registry, found, call), self._checks, health)
-
-    def explain(self, model: str, **params: Any) -> Explanation:
-        """As `aexplain`, for synchronous callers."""
-        return self._portal.run(self.aexplain(model, **params))
-
     # closing
 
     async def aclose(self) -> None:
@@ -232,6 +180,7 @@ class Router(Verbs):
     async def _close_loop(self) -> None:
         """Close what belongs to the running event loop."""
         self._engine.end_calls()
+        await self._recorder.aclose(FLUSH)
         try:
             if "_fetcher" in self.__dict__:
                 await self._fetcher.aclose()
@@ -271,27 +220,36 @@ class Router(Verbs):
     async def _create(
         self, verb: Verb, model: str, params: dict[str, Any], *, stream: bool = False
     ) -> Routed | ResponseStream:
-        if not isinstance(model, str) or not model:
-            raise BadRequestError(
-                f"model: must be the name of a group, not {model!r}", param="model", code="missing_required_parameter"
-            )
-        return await self._serve(Request(verb, model, params), stream)
+        opened = self._recorder.open(verb, model, stream)
+        try:
+            if not isinstance(model, str) or not model:
+                said = f"model: must be the name of a group, not {model!r}"
+                raise BadRequestError(said, param="model", code="missing_required_parameter")
+            opened.request = request = Request(verb, model, params)
+            return await self._serve(opened, request, stream)
+        except BaseException as error:
+            opened.failed(error)
+            raise
 
     async def _by_id(
         self, verb: Verb, response_id: str, model: str | None, params: dict[str, Any], *, stream: bool = False
     ) -> Routed | ResponseStream:
-        if not isinstance(response_id, str) or not response_id:
-            raise BadRequestError(
-                f"response_id: must be the id of a response, not {response_id!r}",
-                param="response_id",
-                code="missing_required_parameter",
-            )
-        request = Request(verb, model or "", params)
-        if not model:
-            request.model = await self._group_of(response_id, request.scope)
-        return await self._serve(request, stream, response_id)
+        opened = self._recorder.open(verb, model or "", stream)
+        try:
+            if not isinstance(response_id, str) or not response_id:
+                said = f"response_id: must be the id of a response, not {response_id!r}"
+                raise BadRequestError(said, param="response_id", code="missing_required_parameter")
+            opened.request = request = Request(verb, model or "", params)
+            if not model:
+                request.model = await self._group_of(response_id, request.scope)
+            return await self._serve(opened, request, stream, response_id)
+        except BaseException as error:
+            opened.failed(error)
+            raise
 
-    async def _serve(self, request: Request, stream: bool, response_id: str | None = None) -> Routed | ResponseStream:
+    async def _serve(
+        self, opened: OpenCall, request: Request, stream: bool, response_id: str | None = None
+    ) -> Routed | ResponseStream:
         registry = self._registry
         found = registry.resolve(request.model)
         group = found.group
@@ -299,21 +257,22 @@ class Router(Verbs):
         home = request.home(self._homes.get(group, self._home))
         if home is not None:
             call = replace(call, home=home)
-        place = _place(registry, found, call)
+        where = place(registry, found, call)
         policy = request.policy(self._policies.get(group, self._policy), group)
         limits = request.limits
         if limits.deadline is None and self._settings.deadline is not None:
             limits = replace(limits, deadline=self._settings.deadline)
-        run = Run(place, Plan(policy, Target(group), request.verb), limits, self._clock())
+        run = Run(where, Plan(policy, Target(group), request.verb), limits, opened.began, opened.id)
+        opened.run, run.trace = run, opened.trace
         if self._stores.feed is not None:
             await self._stores.feed.sync()
-        return await self._engine.run(run)
+        return _accounted(opened, await self._engine.run(run))
 
     def _turn(self, name: str, call: Call) -> Place:
         """Where `name` leads now: for a call that turns to another group."""
         registry = self._registry
         found = registry.resolve(name)
-        return _place(registry, found, replace(call, group=found.group, wildcard=found.wildcard))
+        return place(registry, found, replace(call, group=found.group, wildcard=found.wildcard))
 
     async def _ask(self, deployment: Deployment, response_id: str) -> bool | None:
         return await self._engine.has(deployment, response_id)
@@ -352,40 +311,13 @@ class Router(Verbs):
             code="missing_required_parameter",
         )
 
-    # the snapshot
 
-    def _swap(self, registry: Registry) -> None:
-        for deployment in registry.by_id.values():
-            provider_of(deployment)  # so that its translator is loaded now, not while calls are on their way
-        for check in (*self._given, self._remembered):
-            check.accept(tuple(registry.by_id.values()))
-        if self._remembered.needed and self._checks is self._given:
-            # first, for others must know what it knows; and last, for others may know what it doesn't
-            self._checks = (self._remembered, *self._given, KnownOnly(self._remembered))
-            self._engine.ask(self._checks)
-        self._strategies.keep(registry.groups)
-        self._pool.update(
-            {name: (members, self._strategies.strategy(name)) for name, members in registry.groups.items()}
-        )
-        self._registry = registry
-
-    def _locate(self, deployment_id: str) -> Deployment | None:
-        return self._registry.by_id.get(deployment_id)
-
-    def _build(self, entry: Mapping[str, object], taken: Mapping[str, object] | None = None) -> Deployment:
-        built = build_deployment(entry, self._settings.default_litellm_params, taken=taken or ())
-        return wiring.completed((built,), self._settings)[0]
-
-
-def _place(registry: Registry, found: Resolution, call: Call) -> Place:
-    """Who may serve `call`, whose name stands for `found`."""
-    deployment = found.deployment
-    if deployment is None:
-        return Place(call, registry.groups[found.group])
-    if "*" in deployment.model and not found.wildcard and not call.verb.by_id:
-        raise BadRequestError(
-            f"the deployment {deployment.id!r} serves whatever {found.group!r} matches; ask for a name that it matches",
-            param="model",
-            code="invalid_argument",
-        )
-    return Place(call, (deployment,), alone=True)
+def _accounted(opened: OpenCall, answer: Routed | ResponseStream) -> Routed | ResponseStream:
+    """A call's answer, which shows what it cost; one that is streamed keeps the call open until it ends."""
+    if isinstance(answer, ResponseStream):
+        opened.first_event = answer.routing.first_output
+        answer.account_to(opened)
+        return answer
+    json = answer.to_dict()
+    bill = opened.close("succeeded", json, read_usage(json))
+    return answer if bill is None else answer.served_by(replace(answer.routing, bill=bill))

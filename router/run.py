@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from checks.base import Home, PreCallCheck
+from providers.decisions import RouteDecision
 from providers.errors import APIError, Attempt
-from providers.types import Call, Deployment
+from providers.types import Affinity, Call, Deployment
 from router.plan import CERTAIN, LONGEST_WAIT, Plan
 from router.pool import Waiter
 
@@ -40,14 +42,39 @@ class Place:
     """Whether the name is a deployment's own id: no other of its group will do."""
 
 
+class AttemptTrace(Protocol):
+    """Follows one attempt."""
+
+    headers: Mapping[str, str]
+    """To be sent upstream with it."""
+
+    def failed(self, error: BaseException) -> None:
+        """It failed, and another may follow."""
+        ...
+
+
+class Trace(Protocol):
+    """Follows one call while it is on its way."""
+
+    def attempt(self, call: Call, deployment: Deployment) -> AttemptTrace:
+        """A request is about to be sent."""
+        ...
+
+
 class Run:
     """One call on its way: the plan it follows and what happened so far."""
 
     __slots__ = (
+        "affinity",
+        "asked",
+        "attempt_trace",
         "attempts",
         "began",
         "call",
+        "call_id",
         "continues",
+        "decision",
+        "deployment",
         "dropped",
         "echo",
         "era",
@@ -59,17 +86,20 @@ class Run:
         "own",
         "place",
         "plan",
+        "queued",
         "refusal",
         "started",
+        "trace",
         "unsaid",
         "waited",
         "waiter",
     )
 
-    def __init__(self, place: Place, plan: Plan, limits: Limits, now: float) -> None:
+    def __init__(self, place: Place, plan: Plan, limits: Limits, now: float, call_id: str = "") -> None:
         self.place = place
         self.call = place.call
         self.plan = plan
+        self.call_id = call_id
         self.limits = limits
         self.began = now
         self.started = time.time()
@@ -92,6 +122,18 @@ class Run:
         """The same, if the last attempt was sent without it: the answer is to say it all the same."""
         self.dropped: tuple[str, ...] = ()
         """Parameters that the last attempt did without."""
+        self.deployment: Deployment | None = None
+        """The one that was asked last."""
+        self.affinity: Affinity | None = None
+        """How the attempt that served found the home of its conversation."""
+        self.decision: RouteDecision | None = None
+        """The last choice, where decisions are recorded."""
+        self.trace: Trace | None = None
+        self.attempt_trace: AttemptTrace | None = None
+        self.asked = now
+        """When the deployment of the last attempt began to be looked for."""
+        self.queued = 0.0
+        """Seconds that went into finding deployments so far."""
         self.waited = 0.0
         self.waiter: Waiter | None = None
         """Its place among those who wait for the group it tries; None if it has not waited there."""
@@ -100,12 +142,44 @@ class Run:
         self.own = True
         """Whether the attempt's time limit is the deployment's to keep, not the caller's impatience."""
 
+    def note(self, sent: float, now: float, error: APIError | None = None) -> None:
+        """The attempt that was sent at `sent` is over; without `error` it served, or was cancelled."""
+        deployment = self.deployment
+        if deployment is None:
+            return
+        waited, began = sent - self.asked, sent - self.began
+        group, provider = self.call.group, deployment.provider
+        self.attempts.append(Attempt(deployment.id, group, began, now - sent, error, provider, waited, self.decision))
+        self.decision = None
+        if self.attempt_trace is not None and error is not None:
+            self.attempt_trace.failed(error)
+            self.attempt_trace = None
+
     def left(self, now: float) -> float:
         """Seconds the call may still take; infinite without a deadline."""
         deadline = self.limits.deadline
         if deadline is None:
             return float("inf")
         return 0.0 if self.late else deadline - (now - self.began)
+
+    def limit(self, deployment: Deployment, defaults: Limits, now: float) -> float:
+        """Seconds to the reply (streams: to the first event). Notes whose limit it is."""
+        asked, usual = self.limits.timeout, deployment.timeout or defaults.timeout or DEFAULT_TIMEOUT
+        if self.call.stream:
+            asked = self.limits.stream_timeout or asked
+            usual = deployment.stream_timeout or defaults.stream_timeout or usual
+        limit = min(asked or usual, max(0.0, self.left(now)))
+        self.own = limit >= usual
+        return limit
+
+    def idle(self, deployment: Deployment, defaults: Limits) -> tuple[float, bool]:
+        """Seconds between two chunks of a stream, and whether they are the deployment's to keep."""
+        asked, usual = self.limits.idle_timeout, deployment.idle_timeout or defaults.idle_timeout
+        if usual is None:
+            asked = asked or self.limits.timeout
+            usual = deployment.timeout or defaults.timeout or DEFAULT_TIMEOUT
+        idle = asked or usual
+        return idle, idle >= usual
 
     def patience(self, now: float, kind: str = "") -> float:
         """Seconds the call may still wait for a deployment, of which there is a shortage of this `kind`."""

@@ -18,10 +18,13 @@ from checks.base import Appeared, Failed, Finished, Outcome, Started
 from providers.base import EventDecoder
 from providers.errors import APIError, APITimeoutError, Attempt, StreamInterruptedError
 from providers.types import JsonObject
+from providers.usage import read_usage
 from providers.views import Event, Response, Routing
 from router.hiding import hide
 from router.pool import Lease
 from router.received import Received
+from router.telemetry.opened import OpenCall
+from router.telemetry.record import Status
 from router.transport.base import OpenReply
 from router.watch import Watch
 
@@ -65,6 +68,8 @@ class ResponseStream:
         "_idle",
         "_lease",
         "_observe",
+        "_opened",
+        "_outcome",
         "_own",
         "_owner",
         "_present",
@@ -110,6 +115,9 @@ class ResponseStream:
         self._failure: APIError | None = None
         self._received = Received()
         self._routing: Routing | None = None
+        self._opened: OpenCall | None = None
+        self._outcome: tuple[Status, APIError | None] | None = None
+        """How it ended."""
         self._committed = False
         self._ended = False
         self._id: str | None = None
@@ -118,7 +126,10 @@ class ResponseStream:
 
     @property
     def routing(self) -> Routing:
-        """Who serves the stream. Known from the start: a stream is handed out once it is committed."""
+        """Who serves the stream. Known from the start: a stream is handed out once it is committed.
+
+        What it costs is known when it has ended.
+        """
         if self._routing is None:
             raise AttributeError("the stream is not committed yet")
         return self._routing
@@ -168,6 +179,7 @@ class ResponseStream:
         # the lease frees itself when it is collected; taking the pool's lock here could deadlock
         if not getattr(self, "_ended", True):
             self._reply.abort()
+            self._close("abandoned")
 
     def __repr__(self) -> str:
         state = "ended" if self._ended else "open" if self._committed else "opening"
@@ -199,6 +211,12 @@ class ResponseStream:
             self._failure.attempts = _ended_with(routing, self._failure)
         return self
 
+    def account_to(self, opened: OpenCall) -> None:
+        """Have `opened` closed when the stream ends, or now if it has. Called once, by the Router."""
+        self._opened = opened
+        if self._outcome is not None:
+            self._close(*self._outcome)
+
     # reading
 
     async def _read(self, timeout: float) -> None:
@@ -217,7 +235,7 @@ class ResponseStream:
         except APIError as error:
             await self._fail(error)
         except BaseException:
-            self.abandon()
+            self.abandon("cancelled")
             raise
 
     async def _take(self, events: list[Event]) -> None:
@@ -272,6 +290,7 @@ class ResponseStream:
         self._ended = True
         self._watch.close()
         self._lease.succeed(input_tokens=count(counts, "input_tokens"), output_tokens=count(counts, "output_tokens"))
+        self._close("succeeded")
         await self._tell(Finished(Response(self._received.snapshot)))
 
     async def _fail(self, error: APIError) -> None:
@@ -292,6 +311,7 @@ class ResponseStream:
         else:
             self._lease.fail(error)
         self._reply.abort()
+        self._close("failed", error)
         await self._tell(Failed(error))
 
     async def _stop(self) -> None:
@@ -300,12 +320,28 @@ class ResponseStream:
             self.abandon()
             await self._tell(Finished(None))
 
-    def abandon(self) -> None:
+    def abandon(self, how: Status = "abandoned") -> None:
         """End it without waiting, and without telling the checks: for a stream whose loop is gone."""
         self._ended = True
         self._watch.close()
         self._lease.cancel()
         self._reply.abort()
+        self._close(how)
+
+    def _close(self, status: Status, error: APIError | None = None) -> None:
+        """It is over: tell whoever keeps account of the call."""
+        self._outcome = status, error
+        opened = self._opened
+        if opened is None or opened.closed:
+            return
+        snapshot = self._received.snapshot
+        usage = read_usage(snapshot)
+        if status != "succeeded":
+            usage = usage or read_usage({"usage": self._decoder.usage()}) or self._received.guess()
+            opened.output = self._received.response()
+        bill = opened.close(status, snapshot, usage, error, partial=status != "succeeded")
+        if self._routing is not None:
+            self._routing = replace(self._routing, bill=bill)
 
     async def _tell(self, outcome: Outcome) -> None:
         if self._observe is not None:

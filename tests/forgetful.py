@@ -92,6 +92,9 @@ class _Decoder:
     def end(self) -> list[Event]:
         return self._told(self._frames.end())
 
+    def usage(self) -> JsonObject | None:
+        return self._frames.usage()
+
     def _told(self, events: list[Event]) -> list[Event]:
         """As translators tell it: what fails, fails with `response.failed`."""
         return [self._renamed.event(event) for event in events if event.type != "error"]

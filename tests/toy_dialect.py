@@ -64,6 +64,10 @@ class ToyListener:
         rest: dict[str, Any] = dict(frame)
         getattr(self._narrator, rest.pop("act"))(*rest.pop("of", ()), **rest)
 
+    def usage(self) -> JsonObject | None:
+        """Toys use nothing."""
+        return None
+
     def end(self) -> None:
         """Finish, if so asked."""
         if self._ends_itself:

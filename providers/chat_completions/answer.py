@@ -61,6 +61,10 @@ class Answer:
         if self._finish and self._usage is not None:
             self.end()  # nothing can follow, and some servers keep the connection
 
+    def usage(self) -> JsonObject | None:
+        """What was told last."""
+        return self._usage
+
     def end(self) -> None:
         """The stream has ended: well, if the model has."""
         narrator = self._narrator

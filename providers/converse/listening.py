@@ -140,10 +140,10 @@ class Listening:
         if stop is None:
             return
         if stop in _FAILED:
-            narrator.fail(InternalServerError(f"the model's output is malformed: {stop}", code=stop), self._counted())
+            narrator.fail(InternalServerError(f"the model's output is malformed: {stop}", code=stop), self.usage())
             return
         # a word that we don't know is passed on, for whoever reads it to see
-        narrator.finish(_REASONS.get(stop, cast("Reason", stop)), self._counted())
+        narrator.finish(_REASONS.get(stop, cast("Reason", stop)), self.usage())
 
     def _open(self, start: JsonObject) -> None:
         use, image = start.get("toolUse"), start.get("image")
@@ -277,7 +277,7 @@ class Listening:
         spent = details.get("thinking_tokens") if isinstance(details, dict) else None
         self._spent = spent if type(spent) is int else 0
 
-    def _counted(self) -> JsonObject | None:
+    def usage(self) -> JsonObject | None:
         """Bedrock's input does not include what was read from and written to the cache."""
         usage = self._usage
         if usage is None:

@@ -66,15 +66,18 @@ class GeminiListener:
         self._end_code(None)
         if self._partial is not None:
             self._tell_call(self._partial)
-        narrator, counted = self._narrator, None
+        narrator, counted = self._narrator, self.usage()
         if self._usage is not None:
-            counted = usage(self._usage, searched="groundingMetadata" in self._grounds)
             narrator.response["service_tier"] = tier(self._usage) or narrator.response["service_tier"]
         if self._stopped is None:
             narrator.finish("content_filter", counted)
             return
         message = self._stopped.get("finishMessage")
         conclude(narrator, str(self._stopped["finishReason"]), message if isinstance(message, str) else None, counted)
+
+    def usage(self) -> JsonObject | None:
+        """What was told last: it counts from the start."""
+        return None if self._usage is None else usage(self._usage, searched="groundingMetadata" in self._grounds)
 
     def _candidate(self, candidate: JsonObject) -> None:
         content = candidate.get("content")

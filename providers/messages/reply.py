@@ -96,6 +96,10 @@ class Reply:
             cut = StreamInterruptedError("the stream ended before its last event")
             self._narrator.fail(cut, self._counts.whole())  # what was read is paid for all the same
 
+    def usage(self) -> JsonObject | None:
+        """What was told so far."""
+        return self._counts.whole()
+
     # a message
 
     def whole(self, message: JsonObject) -> None:

@@ -64,6 +64,10 @@ class Listener(Protocol):
         """The body has ended. Finishes the response if the dialect has no frame that says so."""
         ...
 
+    def usage(self) -> JsonObject | None:
+        """The usage as far as the vendor has told it, as OpenAI counts."""
+        ...
+
 
 class Translator(ABC):
     """A provider whose deployments speak another dialect. Pure, but for the time it puts on a response."""
@@ -221,6 +225,13 @@ class Hearing:
             events += self._ended()
         return events
 
+    def usage(self) -> JsonObject | None:
+        """What the vendor has told so far."""
+        try:
+            return self._listener.usage()
+        except _BROKEN:
+            return None
+
     def _ended(self) -> list[Event]:
         narrator = self._narrator
         try:
@@ -230,9 +241,9 @@ class Hearing:
                 raise malformed("a stream that has another shape") from None
         except APIError as error:
             if not narrator.ended:
-                narrator.fail(error)
+                narrator.fail(error, self.usage())
         if not narrator.ended:
-            narrator.fail(StreamInterruptedError("the stream ended before its last event"))
+            narrator.fail(StreamInterruptedError("the stream ended before its last event"), self.usage())
         return narrator.take()
 
     def _hear(self, frames: Callable[[], Sequence[JsonObject]]) -> list[Event]:
@@ -247,7 +258,7 @@ class Hearing:
                     raise malformed("an event that has another shape", jsonio.dumps(frame)) from None
         except APIError as error:
             if not narrator.ended:
-                narrator.fail(error)
+                narrator.fail(error, self.usage())  # what was read is paid for all the same
         return narrator.take()
 
 

@@ -151,6 +151,13 @@ class RouterSettings(Strict):
     affinity_max_entries: PositiveCount = 100_000
     """Owners remembered in memory; the least recently used is forgotten first."""
 
+    callback_queue: PositiveCount = 10_000
+    """Records that may wait for each callback; what comes when so many do is dropped, and counted."""
+    record_contents: bool = False
+    """Whether records hold what was asked and answered, and what errors say."""
+    record_decisions: bool = False
+    """Whether each attempt says why it went where it went."""
+
     def redis(self) -> RedisSettings | None:
         """Where Redis is; None if there is none. Raises `ConfigurationError`."""
         if self.redis_url is None and self.redis_host is None:

@@ -1,0 +1,134 @@
+"""What a call used and what that costs: the nouns, and how to read them from a response.
+
+Every dialect's usage is told as OpenAI's Responses API tells it (`providers.translation.narrator.usage_of`), so one
+reader does for all of them, streamed or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from providers.types import Deployment, Json, JsonObject
+
+
+class TokenUsage(msgspec.Struct, frozen=True):
+    """Tokens by class, and what else vendors bill by."""
+
+    input_tokens: int = 0
+    """All of the input; what was read from and written to a cache is part of it."""
+    output_tokens: int = 0
+    """All of the output; reasoning is part of it."""
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    """Those of the written that are kept for an hour, not for minutes, where a vendor tells them apart."""
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    web_searches: int = 0
+    """Searches that the vendor made."""
+    estimated: bool = False
+    """Whether it was guessed from the text, as the vendor never said: a stream that its caller left."""
+
+    @property
+    def total_tokens(self) -> int:
+        """Input and output."""
+        return self.input_tokens + self.output_tokens
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """What a call costs, in US dollars, with the parts it is made of."""
+
+    total: float | None
+    """The sum of the parts; None if it is not known."""
+    reason: str | None = None
+    """Why it is not known."""
+    input: float = 0.0
+    """Input that no cache had."""
+    output: float = 0.0
+    cache_read: float = 0.0
+    cache_write: float = 0.0
+    requests: float = 0.0
+    """What is billed by the piece: the request itself, searches."""
+    source: str = ""
+    """Whose prices these are: `deployment`, or the name of the price source."""
+    model: str = ""
+    """The model whose prices were used, as the source calls it."""
+
+
+class PriceSource(Protocol):
+    """Knows what calls cost."""
+
+    def cost(
+        self, usage: TokenUsage, deployment: Deployment, *, model: str, service_tier: str | None, at: float
+    ) -> Cost:
+        """What `usage` costs on `deployment`, where `model` answered in `service_tier` at the Unix time `at`.
+
+        Never raises: what it does not know is a `Cost` with a `reason`, never one of 0.
+        """
+        ...
+
+
+class Bill:
+    """What a call costs, worked out when it is first asked for, if it ever is."""
+
+    __slots__ = ("_cost", "_work")
+
+    def __init__(self, work: Callable[[], Cost] | Cost) -> None:
+        self._cost = work if isinstance(work, Cost) else None
+        self._work = None if isinstance(work, Cost) else work
+
+    @property
+    def cost(self) -> Cost:
+        """The cost; the same object each time."""
+        if self._cost is None:
+            assert self._work is not None, "it has either the cost or a way to it"
+            self._cost, self._work = self._work(), None
+        return self._cost
+
+    def __reduce__(self) -> tuple[type[Bill], tuple[Cost]]:
+        return Bill, (self.cost,)
+
+
+def read_usage(response: JsonObject) -> TokenUsage | None:
+    """The usage that a response tells; None if it tells none."""
+    usage = response.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    given, told = usage.get("input_tokens_details"), usage.get("output_tokens_details")
+    given = given if isinstance(given, dict) else _NOTHING
+    told = told if isinstance(told, dict) else _NOTHING
+    return TokenUsage(
+        _count(usage, "input_tokens"),
+        _count(usage, "output_tokens"),
+        _count(given, "cached_tokens"),
+        _count(given, "cache_write_tokens"),
+        _count(given, "cache_write_1h_tokens"),
+        _count(told, "reasoning_tokens"),
+        _count(given, "audio_tokens"),
+        _count(told, "audio_tokens"),
+        _searches(response.get("output")),
+    )
+
+
+_NOTHING: JsonObject = {}
+
+
+def _count(counts: JsonObject, name: str) -> int:
+    value = counts.get(name)
+    return value if type(value) is int and value > 0 else 0
+
+
+def _searches(output: Json) -> int:
+    """Searches that the vendor made; a call that only opens a page it found is not billed as one."""
+    if not isinstance(output, list):
+        return 0
+    found = 0
+    for item in output:
+        if isinstance(item, dict) and item.get("type") == "web_search_call":
+            action = item.get("action")
+            found += not isinstance(action, dict) or action.get("type") in (None, "search")
+    return found

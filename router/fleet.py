@@ -1,0 +1,100 @@
+"""The model list of a Router: who serves, and how that changes while calls are on their way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from checks.affinity.remembered import KnownOnly, Remembered
+from checks.base import PreCallCheck
+from providers.catalog import provider_of
+from providers.types import Deployment, JsonObject
+from router import wiring
+from router.config import RouterSettings, build_deployment, describe, json_schema, load
+from router.engine import Engine
+from router.pool import Pool
+from router.registry import Registry
+
+
+class Fleet:
+    """The part of a Router that holds its deployments: an immutable snapshot, swapped whole on each change."""
+
+    _settings: RouterSettings
+    _raw: dict[str, object]
+    _aliases: dict[str, str]
+    _lock: threading.Lock
+    _registry: Registry
+    _pool: Pool
+    _engine: Engine
+    _strategies: wiring.StrategyFactory
+    _remembered: Remembered
+    _given: tuple[PreCallCheck, ...]
+    _checks: tuple[PreCallCheck, ...]
+
+    @staticmethod
+    def json_schema() -> dict[str, Any]:
+        """The JSON Schema of `model_list` and the settings, for editors and for checking files."""
+        return json_schema()
+
+    def set_model_list(self, model_list: Sequence[Mapping[str, object]]) -> None:
+        """Replace every deployment at once. Calls in flight end where they are.
+
+        What is known of a deployment lives on if its id does. Raises `ConfigurationError` and changes nothing if
+        anything is wrong.
+        """
+        deployments, _ = load(model_list, self._raw)
+        with self._lock:
+            self._swap(Registry(wiring.completed(deployments, self._settings), self._aliases))
+
+    def add_deployment(self, entry: Mapping[str, object]) -> str:
+        """Add one deployment and return its id. Raises `ConfigurationError`, also if its id is taken."""
+        with self._lock:
+            deployment = self._build(entry, taken=self._registry.by_id)
+            self._swap(self._registry.adding(deployment))
+        return deployment.id
+
+    def upsert_deployment(self, entry: Mapping[str, object]) -> str:
+        """Add one deployment, or put it in the place of the one with its id. Raises `ConfigurationError`."""
+        with self._lock:
+            deployment = self._build(entry)
+            self._swap(self._registry.putting(deployment))
+        return deployment.id
+
+    def delete_deployment(self, deployment_id: str) -> bool:
+        """Remove one deployment; False if there is none with this id. Calls in flight on it end undisturbed."""
+        with self._lock:
+            if deployment_id not in self._registry.by_id:
+                return False
+            self._swap(self._registry.dropping(deployment_id))
+        return True
+
+    def get_model_list(self, model: str | None = None) -> list[JsonObject]:
+        """The deployments as configured, secrets hidden; only those `model` stands for, if it is given."""
+        if model is None:
+            return [describe(each) for each in self._registry.by_id.values()]
+        found = self._registry.resolve(model)
+        members = (found.deployment,) if found.deployment else self._registry.groups[found.group]
+        return [describe(each) for each in members]
+
+    def _swap(self, registry: Registry) -> None:
+        for deployment in registry.by_id.values():
+            provider_of(deployment)  # so that its translator is loaded now, not while calls are on their way
+        for check in (*self._given, self._remembered):
+            check.accept(tuple(registry.by_id.values()))
+        if self._remembered.needed and self._checks is self._given:
+            # first, for others must know what it knows; and last, for others may know what it doesn't
+            self._checks = (self._remembered, *self._given, KnownOnly(self._remembered))
+            self._engine.ask(self._checks)
+        self._strategies.keep(registry.groups)
+        self._pool.update(
+            {name: (members, self._strategies.strategy(name)) for name, members in registry.groups.items()}
+        )
+        self._registry = registry
+
+    def _locate(self, deployment_id: str) -> Deployment | None:
+        return self._registry.by_id.get(deployment_id)
+
+    def _build(self, entry: Mapping[str, object], taken: Mapping[str, object] | None = None) -> Deployment:
+        built = build_deployment(entry, self._settings.default_litellm_params, taken=taken or ())
+        return wiring.completed((built,), self._settings)[0]

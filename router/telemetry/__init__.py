@@ -1,0 +1,1 @@
+"""One record per call, and everything that is made of it."""

@@ -1,0 +1,134 @@
+"""From the facts of a call that is over to its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from providers.errors import APIError, Attempt
+from providers.types import Call, JsonObject
+from router.telemetry.opened import OpenCall
+from router.telemetry.record import AttemptRecord, CallRecord, Status
+
+_NOBODY = Call("")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is recorded, beyond the facts."""
+
+    contents: bool = False
+    """Whether what was asked and answered is."""
+    end_user: Callable[[Call], str | None] = lambda _: None
+    """Who a call is for."""
+
+
+def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
+    """The record of a call that is over."""
+    run, response, error = opened.run, opened.response, opened.error
+    call = _call(opened)
+    deployment = None if run is None else run.deployment
+    details = response.get("incomplete_details")
+    cost = None if opened.bill is None else opened.bill.cost
+    contents = _contents(opened, call) if policy.contents else {}
+    attempts = () if run is None else _attempts(opened, run.attempts)
+    return CallRecord(
+        id=opened.id,
+        verb=opened.verb.value,
+        status=opened.status,
+        model=str(opened.model),
+        group=call.group,
+        deployment_id=None if deployment is None else deployment.id,
+        provider=None if deployment is None else deployment.provider,
+        deployment_model=None if deployment is None else deployment.model,
+        stream=opened.stream,
+        started=opened.started,
+        queued=0.0 if run is None else run.queued,
+        first_event=opened.first_event,
+        duration=opened.duration,
+        response_id=_text(response, "id"),
+        previous_response_id=call.previous_response_id if run is None else run.continues,
+        response_model=_text(response, "model"),
+        response_status=_text(response, "status"),
+        incomplete_reason=_text(details, "reason") if isinstance(details, dict) else None,
+        service_tier=_text(response, "service_tier"),
+        error_type=None if error is None else type(error).__name__,
+        error_status=error.status_code if isinstance(error, APIError) else None,
+        error_code=error.code if isinstance(error, APIError) else None,
+        attempts=attempts,
+        retries=max(0, len(attempts) - 1),
+        fallbacks=0 if run is None else len(run.plan.visited),
+        usage=opened.usage,
+        partial=opened.partial,
+        cost=None if cost is None else cost.total,
+        cost_breakdown=cost,
+        end_user=policy.end_user(call),
+        tags=_tags(call.metadata),
+        tenant=call.scope,
+        affinity=None if run is None or run.affinity is None else run.affinity.mode,
+        decision=None if run is None else run.decision,
+        metadata=call.metadata,
+        **contents,  # type: ignore[arg-type]  # the names are CallRecord's own
+    )
+
+
+def _call(opened: OpenCall) -> Call:
+    """The call, also if it never came so far as to be one."""
+    if opened.run is not None:
+        return opened.run.call
+    if opened.request is None:
+        return _NOBODY
+    try:
+        return opened.request.call(stream=opened.stream)
+    except APIError:  # what was wrong with it is what it ended with
+        return _NOBODY
+
+
+def _contents(opened: OpenCall, call: Call) -> dict[str, object]:
+    error = opened.error
+    response = opened.response if opened.output is None else opened.output
+    return {
+        "input": call.body.get("input"),
+        "output": response.get("output"),
+        "error_message": error.message if isinstance(error, APIError) else None,
+    }
+
+
+def _attempts(opened: OpenCall, attempts: Sequence[Attempt]) -> tuple[AttemptRecord, ...]:
+    if not attempts:
+        return ()
+    *before, last = attempts
+    ended: Status = opened.status
+    error = last.error
+    if error is None and ended == "failed" and isinstance(opened.error, APIError):
+        error = opened.error  # a stream that failed after its first output
+    return (*(_attempt(each, "failed", each.error) for each in before), _attempt(last, ended, error))
+
+
+def _attempt(attempt: Attempt, status: Status, error: APIError | None) -> AttemptRecord:
+    return AttemptRecord(
+        attempt.deployment_id,
+        attempt.model_group,
+        attempt.provider,
+        attempt.started,
+        attempt.duration,
+        status,
+        attempt.waited,
+        None if error is None else type(error).__name__,
+        None if error is None else error.status_code,
+        None if error is None else error.code,
+        attempt.decision,
+    )
+
+
+def _text(json: JsonObject, name: str) -> str | None:
+    value = json.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _tags(metadata: Mapping[str, object]) -> tuple[str, ...]:
+    tags = metadata.get("tags")
+    if not isinstance(tags, (list, tuple, set, frozenset)):
+        return ()
+    return tuple(str(tag) for tag in cast("list[object]", tags))

@@ -1,0 +1,41 @@
+"""What takes records, and what follows calls while they are on their way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from router.pool import DeploymentHealth
+from router.run import Trace
+from router.telemetry.record import CallRecord
+
+
+class Sink(Protocol):
+    """Takes each record, on the event loop, once its call is over and its caller has been answered.
+
+    For what is built in, and quick: it may not wait or block. What it raises is logged.
+    """
+
+    def attach(self, health: Callable[[], Sequence[DeploymentHealth]]) -> None:
+        """It serves a Router, of whose deployments `health` tells the state. Called once, before the first record."""
+        ...
+
+    def take(self, record: CallRecord) -> None:
+        """One call is over."""
+        ...
+
+
+class CallTrace(Trace, Protocol):
+    """Follows one call to its end."""
+
+    def end(self, record: CallRecord) -> None:
+        """The call is over, and so is its last attempt."""
+        ...
+
+
+class Tracer(Protocol):
+    """Follows calls while they are on their way."""
+
+    def begin(self, model: str, verb: str) -> CallTrace:
+        """A call has begun; asked in its caller's context."""
+        ...

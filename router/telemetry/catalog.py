@@ -1,0 +1,55 @@
+"""What `callbacks` may list: functions, objects, names; and what becomes of each."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias, cast
+
+from providers.errors import ConfigurationError
+from router.hints import did_you_mean
+from router.telemetry.base import Sink, Tracer
+from router.telemetry.callbacks import Callback, CallbackSink
+
+CallbackSpec: TypeAlias = Any
+"""A function of a record; an object with a method `on_call`; a name in `NAMES`; a `Sink` or a `Tracer`."""
+
+_BUILDERS: Final[Mapping[str, Callable[[], object]]] = {}
+"""What is built in, by name."""
+NAMES: Final = tuple(_BUILDERS)
+
+
+def resolve(specs: Sequence[CallbackSpec], most: int) -> tuple[list[Sink], list[Tracer]]:
+    """What takes records, and what follows calls. `most`: records that may wait for each callback.
+
+    Raises `ConfigurationError` that names the one that is wrong.
+    """
+    sinks: list[Sink] = []
+    tracers: list[Tracer] = []
+    for index, spec in enumerate(specs):
+        part = _part(spec, f"callbacks[{index}]", most)
+        if callable(getattr(part, "take", None)):
+            sinks.append(cast("Sink", part))
+        if callable(getattr(part, "begin", None)):
+            tracers.append(cast("Tracer", part))
+    return sinks, tracers
+
+
+def _part(spec: CallbackSpec, place: str, most: int) -> object:
+    if isinstance(spec, str):
+        if spec not in _BUILDERS:
+            raise ConfigurationError(f"{place}: unknown callback {spec!r}{did_you_mean(spec, NAMES)}; {_EXPECTED}")
+        return _BUILDERS[spec]()
+    if inspect.isclass(spec):
+        raise ConfigurationError(f"{place}: is the class {spec.__name__}; pass an instance, {spec.__name__}(…)")
+    if callable(getattr(spec, "take", None)) or callable(getattr(spec, "begin", None)):
+        return spec
+    method = getattr(spec, "on_call", None)
+    if callable(method):
+        return CallbackSink(cast("Callback", method), most=most)
+    if callable(spec):
+        return CallbackSink(cast("Callback", spec), most=most)
+    raise ConfigurationError(f"{place}: {type(spec).__name__} can't be called; {_EXPECTED}")
+
+
+_EXPECTED: Final = "pass a function of a record, or an object with a method `on_call`"

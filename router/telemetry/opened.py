@@ -1,0 +1,112 @@
+"""A call that is on its way, as telemetry sees it: noted at its start, closed exactly once, however it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from providers.types import JsonObject, Verb
+from providers.usage import Bill, TokenUsage
+from router.request import Request
+from router.run import Run
+from router.telemetry.base import CallTrace
+from router.telemetry.record import Status
+
+BILLED = frozenset({Verb.CREATE, Verb.COMPACT})
+"""Verbs that use tokens; the others only show again what was used."""
+
+
+class Book(Protocol):
+    """Where calls are entered that are over."""
+
+    clock: Callable[[], float]
+    wall: Callable[[], float]
+
+    def bill(self, opened: OpenCall) -> Bill | None:
+        """What it costs; None if it used nothing."""
+        ...
+
+    def put(self, opened: OpenCall) -> None:
+        """It is over."""
+        ...
+
+
+class OpenCall:
+    """The facts of one call. Whoever ends it calls `close`; later closings do nothing."""
+
+    __slots__ = (
+        "began",
+        "bill",
+        "book",
+        "closed",
+        "duration",
+        "error",
+        "first_event",
+        "id",
+        "model",
+        "output",
+        "partial",
+        "request",
+        "response",
+        "run",
+        "started",
+        "status",
+        "stream",
+        "trace",
+        "usage",
+        "verb",
+    )
+
+    def __init__(self, book: Book, call_id: str, verb: Verb, model: str, stream: bool, began: float) -> None:
+        self.book = book
+        self.id = call_id
+        self.verb = verb
+        self.model = model
+        self.stream = stream
+        self.began = began
+        """By the Router's clock."""
+        self.started = book.wall()
+        self.trace: CallTrace | None = None
+        self.request: Request | None = None
+        self.run: Run | None = None
+        """None as long as it is not known who may serve it."""
+        self.closed = False
+        self.status: Status = "failed"
+        self.error: BaseException | None = None
+        self.duration = 0.0
+        self.first_event: float | None = None
+        self.response: JsonObject = {}
+        """The answer, or of a stream the newest that a lifecycle event showed."""
+        self.output: JsonObject | None = None
+        """The answer as far as it came, if contents are recorded and it is not in `response`."""
+        self.usage: TokenUsage | None = None
+        self.partial = False
+        self.bill: Bill | None = None
+
+    def close(
+        self,
+        status: Status,
+        response: JsonObject | None = None,
+        usage: TokenUsage | None = None,
+        error: BaseException | None = None,
+        *,
+        partial: bool = False,
+    ) -> Bill | None:
+        """It is over. The bill for it, if there is something to pay for. May run anywhere, in a destructor too."""
+        if self.closed:
+            return self.bill
+        self.closed = True
+        self.status = status
+        self.error = error
+        self.duration = self.book.clock() - self.began
+        if response is not None:
+            self.response = response
+        if self.verb in BILLED and self.run is not None and self.run.deployment is not None:
+            self.usage, self.partial = usage, partial and usage is not None
+            self.bill = self.book.bill(self)
+        self.book.put(self)
+        return self.bill
+
+    def failed(self, error: BaseException) -> None:
+        """It ended with `error`: its own, or that of a caller who cancelled it."""
+        self.close("failed" if isinstance(error, Exception) else "cancelled", error=error)

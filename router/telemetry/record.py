@@ -1,0 +1,112 @@
+"""What there is to say of one client call, once it is over. The one source of logs, callbacks, metrics and traces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from providers.decisions import RouteDecision
+from providers.types import Json
+from providers.usage import Cost, TokenUsage
+
+Status: TypeAlias = Literal["succeeded", "failed", "cancelled", "abandoned"]
+"""How a call ended: with its answer; with an error; its caller cancelled it; its caller left its stream."""
+
+
+class AttemptRecord(msgspec.Struct, frozen=True):
+    """One request on behalf of a call."""
+
+    deployment_id: str
+    group: str
+    provider: str
+    started: float
+    """Seconds from the start of the call."""
+    duration: float
+    """Seconds until it answered (streams: until the first output) or failed."""
+    status: Status
+    waited: float = 0.0
+    """Seconds before it that went into finding its deployment."""
+    error_type: str | None = None
+    """Class of what it failed with, as `RateLimitError`."""
+    error_status: int | None = None
+    """HTTP status of the same."""
+    error_code: str | None = None
+    """The vendor's code for it."""
+    decision: RouteDecision | None = None
+    """Why it went there, where decisions are recorded (`record_decisions`)."""
+
+
+class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One client call, its attempts inside. Times in seconds, money in US dollars.
+
+    Says nothing of what was asked or answered, unless `record_contents` is on: `input` and `output` are None then,
+    and so is `error_message`, for servers quote what they were sent.
+    """
+
+    id: str
+    """The call's own id; `response.routing.call_id` is the same."""
+    verb: str
+    """`create`, `get`, `delete`, `cancel`, `input_items`, `compact`, `input_tokens`."""
+    status: Status
+    model: str
+    """The name that was asked for."""
+    group: str
+    """The group that served, or was asked last; empty if there is none of the name."""
+    deployment_id: str | None
+    """The deployment that served, or was asked last; None if nothing was sent."""
+    provider: str | None
+    deployment_model: str | None
+    """The model's name at that deployment."""
+    stream: bool
+    started: float
+    """Unix time."""
+    queued: float
+    """Seconds that went into finding deployments: asking the checks, waiting in line, before all attempts together."""
+    first_event: float | None
+    """Seconds from the start to the first output of a stream; None if not streamed, or if there was none."""
+    duration: float
+    """Seconds from the start to the answer, or to the end of the stream."""
+    response_id: str | None = None
+    previous_response_id: str | None = None
+    """What the caller went on from."""
+    response_model: str | None = None
+    """What the vendor says answered."""
+    response_status: str | None = None
+    """`completed`, `incomplete`, `failed`, `queued`, …"""
+    incomplete_reason: str | None = None
+    """`max_output_tokens` or `content_filter`."""
+    service_tier: str | None = None
+    """The tier that served."""
+    error_type: str | None = None
+    """Class of the error it ended with."""
+    error_status: int | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    attempts: tuple[AttemptRecord, ...] = ()
+    retries: int = 0
+    """Attempts after the first."""
+    fallbacks: int = 0
+    """Groups that it turned to after the first."""
+    usage: TokenUsage | None = None
+    """None: the vendor told none, or nothing was used."""
+    partial: bool = False
+    """Whether the usage is that of a stream that did not reach its end."""
+    cost: float | None = None
+    cost_breakdown: Cost | None = None
+    """The parts of the cost, or why it is not known; None where there is nothing to pay for."""
+    end_user: str | None = None
+    tags: tuple[str, ...] = ()
+    tenant: str | None = None
+    """The call's `affinity_scope`."""
+    affinity: str | None = None
+    """How it found the home of its conversation: `home`, `domain`, `discovered`, `replayed`."""
+    decision: RouteDecision | None = None
+    """The last choice, where it found nobody and decisions are recorded."""
+    metadata: Mapping[str, object] = {}
+    """The call's `litellm_metadata`, as it was given."""
+    input: object = None
+    """What was asked, if contents are recorded."""
+    output: Json = None
+    """What was answered, as far as it came, if contents are recorded."""
