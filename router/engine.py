@@ -94,16 +94,15 @@ class Engine:
             if answer is not None:
                 return answer.view.served_by(self._routed(run, answer.deployment_id, answer.provider))
         while True:
-            asked = self._clock()
+            run.asked = asked = self._clock()
             try:
                 lease = await self._chooser.choose(run)
             except APIError as error:
-                run.queued += self._clock() - asked
                 await self._move(run, Failure(error, at_home=run.home is not None))
                 continue
-            sent = self._clock()
-            run.asked = asked
-            run.queued += sent - asked
+            finally:
+                sent = self._clock()
+                run.queued += sent - asked
             try:
                 return await self._attempt(run, lease, sent)
             except APIError as error:

@@ -58,6 +58,7 @@ class _Queue:
         self.busy = False
         """Whether a runner is at work, or about to be."""
         self._most = most
+        self._resting = False
 
     def put(self, record: CallRecord) -> bool:
         """Let `record` wait; whether somebody must begin to work on it."""
@@ -65,6 +66,7 @@ class _Queue:
             if len(self.records) >= self._most:
                 self.stats.dropped += 1
                 return False
+            self._resting = False
             self.records.append(record)
             self.stats.waiting += 1
             self.changed.notify()
@@ -75,11 +77,9 @@ class _Queue:
         """The next one; None, and nobody is at work any more, if there is none within `patience` seconds."""
         with self.changed:
             if not self.records and patience:
-                self.changed.notify_all()
-                self.changed.wait(patience)
+                self.changed.wait_for(lambda: self.records or self._resting, patience)
             if not self.records:
                 self.busy = False
-                self.changed.notify_all()
                 return None
             return self.records.popleft()
 
@@ -96,6 +96,12 @@ class _Queue:
         if error is not None:
             _log.error("the callback %s failed", self.stats.name, exc_info=error)
 
+    def rest(self) -> None:
+        """Wait for no more records; those that wait, and later ones, are worked off all the same."""
+        with self.changed:
+            self._resting = True
+            self.changed.notify_all()
+
     def settled(self, timeout: float) -> bool:
         """Block until nothing waits, at most `timeout` seconds; whether nothing does."""
         with self.changed:
@@ -111,8 +117,11 @@ class CallbackSink:
         self._background = Background()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_async = is_async(callback)
-        if not self._is_async:
-            weakref.finalize(self, self._queue.settled, _AT_EXIT)
+        # at the end of the process only: a sink that is dropped leaves its thread to finish by itself
+        self._at_exit = weakref.finalize(self, self._queue.settled, 0.0 if self._is_async else _AT_EXIT)
+
+    def __del__(self) -> None:
+        self._at_exit.detach()
 
     @property
     def stats(self) -> CallbackStats:
@@ -142,7 +151,8 @@ class CallbackSink:
         return not self._queue.stats.waiting
 
     async def aclose(self, timeout: float) -> None:
-        """Stop what runs on this loop."""
+        """Stop what runs on this loop, and the thread once it has nothing to do. Later records begin anew."""
+        self._queue.rest()
         await self._background.stop(timeout)
 
     async def _run(self) -> None:
@@ -184,7 +194,6 @@ def is_async(callback: object) -> bool:
 
 
 def _name(callback: object) -> str:
-    owner = getattr(callback, "__self__", None)
-    if owner is not None and not inspect.ismodule(owner):
-        return type(owner).__name__
+    if inspect.ismethod(callback):
+        return type(callback.__self__).__name__
     return getattr(callback, "__qualname__", None) or type(callback).__name__

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from router.telemetry.opened import OpenCall
@@ -21,8 +22,8 @@ _AT_ONCE: Final = 64
 class Delivery:
     """Hands calls that are over to `deliver`, on the event loop's next turn.
 
-    `put` may be called anywhere: in any thread, in a destructor, without an event loop. Then the next call's turn
-    takes care of it, or `drain`.
+    `put` may be called anywhere: in any thread, in a destructor, without an event loop. Where none runs, the next
+    call's turn takes care of it, or `drain`.
     """
 
     def __init__(self, deliver: Callable[[OpenCall], None], most: int = MOST_WAITING) -> None:
@@ -31,7 +32,9 @@ class Delivery:
         self._most = most
         self._waiting: deque[OpenCall] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
-        """The loop whose next turn delivers; None: nobody will."""
+        """The loop that delivered last, or will."""
+        self._scheduled = False
+        """Whether its next turn will."""
 
     def put(self, opened: OpenCall) -> None:
         """This call is over."""
@@ -40,9 +43,8 @@ class Delivery:
             self.dropped += 1
             return
         waiting.append(opened)
-        loop = self._loop
-        if loop is None or loop.is_closed():
-            self._schedule()
+        if not self._scheduled or self._loop is None or not self._loop.is_running():
+            self._schedule(opened.loop)
 
     def drain(self) -> None:
         """Deliver all that waits, now."""
@@ -54,12 +56,17 @@ class Delivery:
                 return
             self._one(opened)
 
-    def _schedule(self) -> None:
+    def _schedule(self, own: asyncio.AbstractEventLoop) -> None:
+        """See to it that a turn delivers: of the loop that runs here, else of the call's own."""
         try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
+            self._loop = loop = asyncio.get_running_loop()
+        except RuntimeError:  # a stream that is dropped on a thread without a loop
+            self._loop = own
+            with suppress(RuntimeError):  # it is closed
+                own.call_soon_threadsafe(self._turn)
+                self._scheduled = True
             return
-        self._loop = loop
+        self._scheduled = True
         loop.call_soon(self._turn)
 
     def _turn(self) -> None:
@@ -67,13 +74,13 @@ class Delivery:
         for _ in range(min(_AT_ONCE, len(waiting))):
             try:
                 opened = waiting.popleft()
-            except IndexError:
+            except IndexError:  # `drain` was faster, on another thread
                 break
             self._one(opened)
+        self._scheduled = False  # before looking: whoever puts one from now on, on another thread, sees to it
         if waiting:
+            self._scheduled = True
             asyncio.get_running_loop().call_soon(self._turn)
-        else:
-            self._loop = None
 
     def _one(self, opened: OpenCall) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
@@ -43,6 +44,7 @@ class OpenCall:
         "error",
         "first_event",
         "id",
+        "loop",
         "model",
         "output",
         "partial",
@@ -66,6 +68,7 @@ class OpenCall:
         self.began = began
         """By the Router's clock."""
         self.started = book.wall()
+        self.loop = asyncio.get_running_loop()
         self.trace: CallTrace | None = None
         self.request: Request | None = None
         self.run: Run | None = None

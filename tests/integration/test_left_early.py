@@ -4,12 +4,13 @@ import asyncio
 import gc
 import random
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
 from typing import Any
 
 import pytest
+from cancelling import cancelled
 from redis_servers import Server
 from routers import AFFINITY, closed, create, entry, group, in_flight, misbehave, quiet, served, serving, tick
 
@@ -37,58 +38,6 @@ class Slow(PreCallCheck):
 
     async def observe(self, call: Call, deployment: Deployment, outcome: Outcome) -> None:
         await asyncio.sleep(0)
-
-
-class CancelAt:
-    """Runs `work` in the awaiting task, which is cancelled at its `place`-th suspension (from 0).
-
-    `late`: not while it waits, but when what it waited for has come, before it is told: the moment results get lost.
-    """
-
-    def __init__(self, work: Coroutine[Any, Any, object], place: int, *, late: bool) -> None:
-        self._work = work
-        self._place = place
-        self._late = late
-        self.reached = False
-
-    def __await__(self) -> Generator[Any, Any, object]:
-        task = asyncio.current_task()
-        assert task is not None
-        seen = 0
-        inner = self._work.__await__()
-        value: object = None
-        error: BaseException | None = None
-        while True:
-            try:
-                waited = inner.send(value) if error is None else inner.throw(error)
-            except StopIteration as end:
-                return end.value
-            if seen == self._place:
-                self.reached = True
-                if self._late and waited is not None:
-                    waited.add_done_callback(lambda _: task.cancel())
-                else:
-                    task.cancel()
-            seen += 1
-            value = error = None
-            try:
-                value = yield waited
-            except BaseException as thrown:
-                error = thrown
-
-
-async def cancelled(work: Coroutine[Any, Any, object], place: int, *, late: bool) -> bool:
-    """Cancel `work` at its `place`-th await; whether it got that far."""
-    cut = CancelAt(work, place, late=late)
-
-    async def run() -> object:
-        return await cut
-
-    try:
-        await asyncio.create_task(run())
-    except asyncio.CancelledError:
-        assert cut.reached
-    return cut.reached
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["waiting", "late"])

@@ -1,0 +1,286 @@
+"""Callbacks: each gets every record once, none can harm or hold up a call, what can't wait is counted."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from routers import create, group, serving
+
+from providers.errors import ConfigurationError
+from router import Router
+from router.telemetry import callbacks as callbacks_module
+from router.telemetry.callbacks import CallbackSink, CallbackStats
+from router.telemetry.record import CallRecord
+
+
+def record(number: int = 0) -> CallRecord:
+    """A record that says little."""
+    return CallRecord(
+        id=f"call_{number}",
+        verb="create",
+        status="succeeded",
+        model="gpt",
+        group="gpt",
+        deployment_id="a",
+        provider="openai",
+        deployment_model="m",
+        stream=False,
+        started=0.0,
+        queued=0.0,
+        first_event=None,
+        duration=1.0,
+    )
+
+
+class OnCall:
+    """An object with the method that is looked for."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def on_call(self, record: CallRecord) -> None:
+        self.seen.append(record.id)
+
+
+class AsyncOnCall(OnCall):
+    async def on_call(self, record: CallRecord) -> None:  # type: ignore[override]  # either form is taken
+        await asyncio.sleep(0)
+        self.seen.append(record.id)
+
+
+class Callable_(OnCall):  # noqa: N801 - the name of the builtin is taken
+    def __call__(self, record: CallRecord) -> None:
+        self.seen.append(record.id)
+
+    on_call = None  # type: ignore[assignment]  # called itself
+
+
+class AsyncCallable(OnCall):
+    async def __call__(self, record: CallRecord) -> None:
+        self.seen.append(record.id)
+
+    on_call = None  # type: ignore[assignment]  # called itself
+
+
+@pytest.mark.parametrize("kind", [OnCall, AsyncOnCall, Callable_, AsyncCallable])
+async def test_every_form_of_callback_gets_every_record(kind: type[OnCall]) -> None:
+    callback = kind()
+    async with serving(1) as upstreams:
+        router = Router(group(upstreams), callbacks=[callback])
+        ids = [(await create(router, stream)).routing.call_id for stream in (False, True, False)]
+        await router.aclose()
+    assert callback.seen == ids
+
+
+async def test_functions_of_both_kinds_and_one_that_returns_a_coroutine() -> None:
+    seen: list[str] = []
+
+    async def later(record: CallRecord) -> None:
+        seen.append(f"later {record.status}")
+
+    async with serving(1) as upstreams:
+        router = Router(group(upstreams), callbacks=[later, lambda record: later(record), lambda _: seen.append("now")])
+        await create(router, False)
+        await router.aclose()
+    assert sorted(seen) == ["later succeeded", "later succeeded", "now"]
+
+
+async def test_a_callback_that_raises_harms_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[CallRecord] = []
+
+    def broken(record: CallRecord) -> None:
+        raise ZeroDivisionError
+
+    async def broken_later(record: CallRecord) -> None:
+        raise ZeroDivisionError
+
+    def exits(record: CallRecord) -> None:
+        raise SystemExit
+
+    class BrokenSink:
+        def attach(self, health: Any) -> None: ...
+        def take(self, record: CallRecord) -> None:
+            raise ZeroDivisionError
+
+    async with serving(1) as upstreams:
+        router = Router(group(upstreams), callbacks=[broken, broken_later, exits, BrokenSink(), seen.append])
+        for _ in range(3):
+            await create(router, False)
+        await router.aclose()
+        stats = {each.name.rpartition(".")[2]: each for each in router._recorder.stats}
+    assert len(seen) == 3
+    assert {name: (each.delivered, each.failed) for name, each in stats.items()} == {
+        "broken": (0, 3),
+        "broken_later": (0, 3),
+        "exits": (0, 3),
+        "append": (3, 0),
+    }
+    assert sum("BrokenSink failed" in message for message in caplog.messages) == 3
+    assert sum("broken_later failed" in message for message in caplog.messages) == 3
+
+
+async def test_a_callback_that_hangs_holds_up_nobody_and_what_can_not_wait_is_counted() -> None:
+    go_on, seen = threading.Event(), list[CallRecord]()
+    begun = threading.Event()
+
+    def hangs(record: CallRecord) -> None:
+        begun.set()
+        go_on.wait(60)
+
+    async with serving(1) as upstreams:
+        router = Router(group(upstreams), callbacks=[hangs, seen.append], callback_queue=2)
+        await create(router, False)
+        await asyncio.to_thread(begun.wait, 60)
+        for _ in range(4):
+            await create(router, False)
+            await router._recorder.flush(0.0)
+        hanging, appending = router._recorder.stats
+        assert (hanging.waiting, hanging.dropped, hanging.delivered) == (3, 2, 0)
+        go_on.set()
+        assert await router._recorder.flush(60)
+        hanging, appending = router._recorder.stats
+        assert (hanging.waiting, hanging.dropped, hanging.delivered) == (0, 2, 3)
+        assert appending.delivered == 5 == len(seen)
+        await router.aclose()
+
+
+async def test_an_asynchronous_callback_that_hangs_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(callbacks_module, "LONGEST_CALL", 0.0)
+
+    async def hangs(record: CallRecord) -> None:
+        await asyncio.Event().wait()
+
+    async with serving(1) as upstreams:
+        router = Router(group(upstreams), callbacks=[hangs])
+        await create(router, False)
+        assert await router._recorder.flush(60)
+        [stats] = router._recorder.stats
+        assert stats.failed == 1
+        await router.aclose()
+
+
+async def test_closing_waits_so_long_and_no_longer(caplog: pytest.LogCaptureFixture) -> None:
+    async def hangs(record: CallRecord) -> None:
+        await asyncio.Event().wait()
+
+    async with serving(1) as upstreams:
+        router = Router(group(upstreams), callbacks=[hangs])
+        await create(router, False)
+        await router._recorder.aclose(0.01)
+        [stats] = router._recorder.stats
+        assert (stats.failed, stats.waiting) == (1, 0)
+        await router.aclose()
+    assert "did not take all records" in caplog.text
+
+
+def test_the_end_of_a_loop_does_not_end_an_asynchronous_callback() -> None:
+    seen: list[str] = []
+    stuck = asyncio.Event()
+
+    async def callback(record: CallRecord) -> None:
+        if record.id == "call_0":
+            await stuck.wait()
+        seen.append(record.id)
+
+    sink = CallbackSink(callback)
+
+    async def begin() -> None:
+        sink.take(record(0))
+        await asyncio.sleep(0)
+
+    async def go_on() -> None:
+        sink.take(record(1))
+        assert await sink.flush(5)
+
+    asyncio.run(begin())  # cancels what the first record waits for
+    asyncio.run(go_on())
+    assert seen == ["call_1"]
+    assert sink.stats.failed == 1
+
+
+def test_a_loop_that_is_closed_on_a_running_callback_does_not_end_it_for_good() -> None:
+    seen: list[str] = []
+
+    async def callback(record: CallRecord) -> None:
+        if record.id == "call_0":
+            await asyncio.Event().wait()
+        seen.append(record.id)
+
+    sink = CallbackSink(callback)
+    loop = asyncio.new_event_loop()
+
+    async def begin() -> None:
+        sink.take(record(0))
+        await asyncio.sleep(0)
+
+    loop.run_until_complete(begin())
+    loop.close()
+
+    async def go_on() -> None:
+        sink.take(record(1))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    asyncio.run(go_on())
+    assert seen == ["call_1"]
+
+
+async def test_flushing_waits_for_callbacks_of_another_loop() -> None:
+    seen: list[str] = []
+
+    async def callback(record: CallRecord) -> None:
+        seen.append(record.id)
+
+    async with serving(1) as upstreams:
+        router = Router(group(upstreams), callbacks=[callback])
+        await asyncio.to_thread(router.responses, "gpt", "hi")
+        assert await router._recorder.flush(60)
+        assert len(seen) == 1
+        await router.aclose()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("promethius", "callbacks[0]: unknown callback 'promethius'"),
+        (OnCall, "callbacks[0]: is the class OnCall; pass an instance, OnCall(…)"),
+        (7, "callbacks[0]: int can't be called; pass a function of a record, or an object with a method `on_call`"),
+    ],
+)
+def test_what_is_no_callback_is_refused(wrong: object, said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Router([], callbacks=[wrong])
+    assert str(caught.value).startswith(said)
+
+
+def test_records_are_not_lost_when_the_process_ends_without_closing(tmp_path: Path) -> None:
+    code = f"""
+import asyncio, sys, time
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from routers import group, serving
+from router import Router
+seen = []
+def callback(record):
+    time.sleep(0.05)  # as one that writes to a disk would
+    print(record.status, flush=True)
+async def main():
+    async with serving(1) as upstreams:
+        router = Router(group(upstreams), callbacks=[callback])
+        for _ in range(3):
+            await router.aresponses("gpt", "hi")
+asyncio.run(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
+    )
+    assert done.stdout.split() == ["succeeded"] * 3, done.stderr
+
+
+def test_stats_are_for_people() -> None:
+    assert repr(CallbackStats("f", 1)) == "CallbackStats(name='f', delivered=1, failed=0, dropped=0, waiting=0)"
