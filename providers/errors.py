@@ -35,15 +35,15 @@ RouterError
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+import msgspec
 
 from providers.decisions import RouteDecision
 from providers.types import Json
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):  # made for each call; a frozen dataclass takes ten times as long
     """One request that was sent, or refused before it was, on behalf of a call."""
 
     deployment_id: str

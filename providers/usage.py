@@ -89,6 +89,15 @@ class Bill:
             self._cost, self._work = self._work(), None
         return self._cost
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Bill) and self.cost == other.cost
+
+    def __hash__(self) -> int:
+        return hash(self.cost)
+
+    def __repr__(self) -> str:
+        return "Bill(…)" if self._cost is None else f"Bill({self._cost})"
+
     def __reduce__(self) -> tuple[type[Bill], tuple[Cost]]:
         return Bill, (self.cost,)
 

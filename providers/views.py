@@ -7,10 +7,11 @@ arrive read as None, as in the OpenAI SDK; unknown fields read like known ones i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from inspect import get_annotations
 from typing import Any, ClassVar, Self
+
+import msgspec
 
 from providers import jsonio
 from providers.errors import Attempt
@@ -106,8 +107,7 @@ def _wrap(value: Json, kind: type[View]) -> Any:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(msgspec.Struct, frozen=True):  # made for each call, so not a dataclass, as `Attempt`
     """Who served a call, and how it got there."""
 
     deployment_id: str
@@ -130,7 +130,7 @@ class Routing:
     """Parameters that the deployment was not sent, each with the reason; see `drop_params`."""
     call_id: str = ""
     """The call's own id, which its record has too."""
-    bill: Bill | None = field(default=None, repr=False, compare=False)
+    bill: Bill | None = None
     """What `cost` is worked out from."""
 
     @property

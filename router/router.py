@@ -14,6 +14,8 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
+from msgspec import structs
+
 from checks.affinity.discovery import Discovery
 from checks.affinity.remembered import Remembered
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
@@ -320,4 +322,4 @@ def _accounted(opened: OpenCall, answer: Routed | ResponseStream) -> Routed | Re
         return answer
     json = answer.to_dict()
     bill = opened.close("succeeded", json, read_usage(json))
-    return answer if bill is None else answer.served_by(replace(answer.routing, bill=bill))
+    return answer if bill is None else answer.served_by(structs.replace(answer.routing, bill=bill))
