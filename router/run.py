@@ -45,8 +45,10 @@ class Place:
 class AttemptTrace(Protocol):
     """Follows one attempt."""
 
-    headers: Mapping[str, str]
-    """To be sent upstream with it."""
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """To be sent upstream with it."""
+        ...
 
     def failed(self, error: BaseException) -> None:
         """It failed, and another may follow."""
@@ -145,8 +147,7 @@ class Run:
     def note(self, sent: float, now: float, error: APIError | None = None) -> None:
         """The attempt that was sent at `sent` is over; without `error` it served, or was cancelled."""
         deployment = self.deployment
-        if deployment is None:
-            return
+        assert deployment is not None, "it was sent somewhere"
         waited, began = sent - self.asked, sent - self.began
         group, provider = self.call.group, deployment.provider
         self.attempts.append(Attempt(deployment.id, group, began, now - sent, error, provider, waited, self.decision))

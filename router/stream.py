@@ -341,8 +341,7 @@ class ResponseStream:
             usage = usage or read_usage({"usage": self._decoder.usage()}) or self._received.guess()
             opened.output = self._received.response()
         bill = opened.close(status, snapshot, usage, error, partial=status != "succeeded")
-        if self._routing is not None:
-            self._routing = replace(self._routing, bill=bill)
+        self._routing = replace(self.routing, bill=bill)
 
     async def _tell(self, outcome: Outcome) -> None:
         if self._observe is not None:

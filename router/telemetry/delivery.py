@@ -48,13 +48,9 @@ class Delivery:
 
     def drain(self) -> None:
         """Deliver all that waits, now."""
-        waiting = self._waiting
-        while waiting:
-            try:
-                opened = waiting.popleft()
-            except IndexError:  # another thread was faster
-                return
-            self._one(opened)
+        with suppress(IndexError):  # nothing waits any more
+            while True:
+                self._one(self._waiting.popleft())
 
     def _schedule(self, own: asyncio.AbstractEventLoop) -> None:
         """See to it that a turn delivers: of the loop that runs here, else of the call's own."""
@@ -70,15 +66,11 @@ class Delivery:
         loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        waiting = self._waiting
-        for _ in range(min(_AT_ONCE, len(waiting))):
-            try:
-                opened = waiting.popleft()
-            except IndexError:  # `drain` was faster, on another thread
-                break
-            self._one(opened)
+        with suppress(IndexError):
+            for _ in range(_AT_ONCE):
+                self._one(self._waiting.popleft())
         self._scheduled = False  # before looking: whoever puts one from now on, on another thread, sees to it
-        if waiting:
+        if self._waiting:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._turn)
 

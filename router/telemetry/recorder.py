@@ -45,7 +45,7 @@ class Recorder:
         self.clock = clock
         self.wall = wall
         self.sinks = list(sinks)
-        """May be added to and taken from between two calls."""
+        """May be added to, and taken from, between two calls."""
         for sink in self.sinks:
             sink.attach(health)
         self.policy = policy
@@ -72,8 +72,8 @@ class Recorder:
     def bill(self, opened: OpenCall) -> Bill | None:
         """What a call costs, to be worked out when it is asked for; None if it used nothing."""
         run, usage, response = opened.run, opened.usage, opened.response
-        if run is None or run.deployment is None:
-            return None
+        assert run is not None, "only what was sent is billed"
+        assert run.deployment is not None, "the same"
         if usage is None:
             return Bill(Cost(None, _NO_USAGE)) if opened.status == "succeeded" else None
         model, tier = response.get("model"), response.get("service_tier")

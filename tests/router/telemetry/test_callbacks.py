@@ -179,6 +179,23 @@ async def test_closing_waits_so_long_and_no_longer(caplog: pytest.LogCaptureFixt
     assert "did not take all records" in caplog.text
 
 
+async def test_records_that_come_while_an_asynchronous_callback_is_at_work_wait_for_it() -> None:
+    go_on, seen = asyncio.Event(), list[str]()
+
+    async def callback(record: CallRecord) -> None:
+        await go_on.wait()
+        seen.append(record.id)
+
+    sink = CallbackSink(callback)
+    sink.take(record(0))
+    await asyncio.sleep(0)
+    sink.take(record(1))
+    assert sink.stats.waiting == 2
+    go_on.set()
+    assert await sink.flush(60)
+    assert seen == ["call_0", "call_1"]
+
+
 def test_the_end_of_a_loop_does_not_end_an_asynchronous_callback() -> None:
     seen: list[str] = []
     stuck = asyncio.Event()
