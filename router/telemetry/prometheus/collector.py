@@ -27,13 +27,13 @@ class Exporter(Collector):
 
     def describe(self) -> Iterable[Metric]:
         """The names, so that a registry can tell that it has them already."""
-        return [_empty(family) for family in ALL]
+        return [Metric(family.name.removesuffix("_total"), family.meaning, family.kind) for family in ALL]
 
     def collect(self) -> Iterator[Metric]:
         """Everything, as it is now."""
         counted = self._tally.read()
         for family in COUNTED:
-            yield _shown(family, counted[family])
+            yield (_histogram if family.bounds else _counter)(family, counted[family])
         lost = CounterMetricFamily(metrics.LOST.name, metrics.LOST.meaning, labels=metrics.LOST.labels)
         for name, number in self.losses().items():
             lost.add_metric((name,), number)
@@ -41,22 +41,19 @@ class Exporter(Collector):
         yield from _gauges(self.health())
 
 
-def _empty(family: Family) -> CounterMetricFamily | HistogramMetricFamily | GaugeMetricFamily:
-    if family.kind == "counter":
-        return CounterMetricFamily(family.name, family.meaning, labels=family.labels)
-    if family.kind == "histogram":
-        return HistogramMetricFamily(family.name, family.meaning, labels=family.labels)
-    return GaugeMetricFamily(family.name, family.meaning, labels=family.labels)
-
-
-def _shown(family: Family, series: Mapping[Labels, Count]) -> Metric:
-    shown = _empty(family)
+def _counter(family: Family, series: Mapping[Labels, Count]) -> Metric:
+    shown = CounterMetricFamily(family.name, family.meaning, labels=family.labels)
     for labels, each in series.items():
-        if isinstance(each, Distribution) and isinstance(shown, HistogramMetricFamily):
-            ends = (*map(str, family.bounds), "+Inf")
-            shown.add_metric(labels, list(zip(ends, accumulate(each.counts), strict=True)), each.value)
-        elif isinstance(shown, CounterMetricFamily):
-            shown.add_metric(labels, each.value)
+        shown.add_metric(labels, each.value)
+    return shown
+
+
+def _histogram(family: Family, series: Mapping[Labels, Count]) -> Metric:
+    shown = HistogramMetricFamily(family.name, family.meaning, labels=family.labels)
+    ends = (*map(str, family.bounds), "+Inf")
+    for labels, each in series.items():
+        assert isinstance(each, Distribution), "it has bounds"
+        shown.add_metric(labels, list(zip(ends, accumulate(each.counts), strict=True)), each.value)
     return shown
 
 

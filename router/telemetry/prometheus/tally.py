@@ -56,6 +56,7 @@ class Distribution(Count):
         self.value += value
 
     def copy(self) -> Distribution:
+        """As it is now."""
         other = Distribution(self.bounds)
         other.value, other.counts = self.value, self.counts.copy()
         return other
