@@ -150,7 +150,7 @@ _LATER = {
 }
 """What few use is imported when it is first asked for."""
 
-if not TYPE_CHECKING:  # type checkers would take it for a promise that every name exists
+if not TYPE_CHECKING:  # pragma: no branch - type checkers would take it for a promise that every name exists
 
     def __getattr__(name: str) -> object:
         if name not in _LATER:

@@ -1,4 +1,4 @@
-"""From calls and records to the attributes of spans. Nothing of what was asked or answered is among them."""
+"""From calls and records to the attributes of spans. What was asked and answered is not among them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ Attributes: TypeAlias = "dict[str, Value]"
 
 LONGEST: Final = 200
 """Characters kept of a name that a caller chose."""
+_PARAMETERS: Final = names.PARAMETERS.keys()
 _OPENAI: Final = frozenset({Dialect.RESPONSES, Dialect.CHAT_COMPLETIONS})
 
 
@@ -54,19 +55,21 @@ def asked(call: Call, deployment: Deployment) -> Attributes:
         found[names.REQUEST_STREAM] = True
     if call.verb is not Verb.CREATE:
         return found
-    bodies = (call.extra_body, deployment.extra_body, call.body, deployment.defaults)
-    for parameter, name in names.PARAMETERS.items():
-        value = _given(bodies, parameter)
-        if type(value) in (int, float):
-            found[name] = value  # type: ignore[assignment]  # just seen
-    tier, conversation = _given(bodies, "service_tier"), _given(bodies, "conversation")
+    sent = call.body
+    if deployment.defaults or deployment.extra_body or call.extra_body:
+        sent = {**deployment.defaults, **sent, **deployment.extra_body, **call.extra_body}
+    for parameter in _PARAMETERS & sent.keys():
+        value = sent[parameter]
+        if isinstance(value, int | float):
+            found[names.PARAMETERS[parameter]] = value
+    tier, conversation = sent.get("service_tier"), sent.get("conversation")
     if isinstance(tier, str) and deployment.dialect in _OPENAI:
         found[names.REQUEST_TIER] = tier
     if isinstance(conversation, Mapping):
         conversation = conversation.get("id")
     if isinstance(conversation, str):
         found[names.CONVERSATION] = conversation
-    kind = _output_type(_given(bodies, "text"))
+    kind = _output_type(sent.get("text"))
     if kind is not None:
         found[names.OUTPUT_TYPE] = kind
     return found
@@ -151,11 +154,6 @@ def decided(decision: RouteDecision, waited: float) -> Attributes:
     if decision.pin is not None:
         found |= {"homing.decision.pin": decision.pin, "homing.decision.pinned": list(decision.pinned)}
     return found
-
-
-def _given(bodies: Sequence[Mapping[str, object]], name: str) -> object:
-    """A parameter, as it is sent."""
-    return next((body[name] for body in bodies if name in body), None)
 
 
 def _output_type(text: object) -> str | None:

@@ -28,7 +28,6 @@ class Instruments:
             explicit_bucket_boundaries_advisory=names.TOKEN_BOUNDS,
         )
         self._cost = meter.create_counter(names.COST_METRIC, "USD", "What calls cost, where that is known.")
-        self._attempts = meter.create_counter(names.ATTEMPTS_METRIC, "{attempt}", "Attempts, also those never sent.")
 
     def attempt(self, place: Attributes, seconds: float, error: str | None, context: Context) -> None:
         """An attempt is over, after so many seconds."""
@@ -53,12 +52,3 @@ class Instruments:
         if record.error_type is not None:
             attributes[names.ERROR] = record.error_type
         self._calls.record(record.duration, attributes, context)
-        for attempt in record.attempts:
-            where: Attributes = {
-                names.GROUP: attempt.group,
-                names.DEPLOYMENT: attempt.deployment_id,
-                names.STATUS: attempt.status,
-            }
-            if attempt.error_type is not None:
-                where[names.ERROR] = attempt.error_type
-            self._attempts.add(1, where, context)

@@ -23,6 +23,8 @@ OUTPUT_TOKENS: Final = "gen_ai.usage.output_tokens"
 CACHE_READ: Final = "gen_ai.usage.cache_read.input_tokens"
 CACHE_WRITE: Final = "gen_ai.usage.cache_creation.input_tokens"
 REASONING: Final = "gen_ai.usage.reasoning.output_tokens"
+INPUT_MESSAGES: Final = "gen_ai.input.messages"
+OUTPUT_MESSAGES: Final = "gen_ai.output.messages"
 TOKEN_TYPE: Final = "gen_ai.token.type"
 API_TYPE: Final = "openai.api.type"
 REQUEST_TIER: Final = "openai.request.service_tier"
@@ -65,7 +67,6 @@ SECOND_BOUNDS: Final = tuple(0.01 * 2**power for power in range(14))
 
 COST_METRIC: Final = "homing.client.cost"
 CALL_METRIC: Final = "homing.router.call.duration"
-ATTEMPTS_METRIC: Final = "homing.router.attempts"
 
 VERB: Final = "homing.verb"
 MODEL: Final = "homing.model"

@@ -15,6 +15,7 @@ from providers.errors import APIError
 from providers.types import Call, Deployment
 from router.telemetry.otel import attributes, names
 from router.telemetry.otel.attributes import Attributes
+from router.telemetry.otel.contents import contents
 from router.telemetry.otel.instruments import Instruments
 from router.telemetry.record import CallRecord
 
@@ -63,6 +64,13 @@ class CallSpan:
         attempt, span = self._attempt, self._span
         if attempt is not None and not attempt.ended:
             attempt.end(record, ended)
+        if span.is_recording():
+            self._tell(record, ended)
+        self._kit.instruments.call(record, self._context)
+        span.end(ended)
+
+    def _tell(self, record: CallRecord, ended: int) -> None:
+        span = self._span
         for each in record.attempts:
             if each.decision is not None:
                 at = self._started + int(each.started * _SECOND)
@@ -72,8 +80,6 @@ class CallSpan:
         span.set_attributes(attributes.called(record))
         if record.status == "failed":
             span.set_status(Status(StatusCode.ERROR))
-        self._kit.instruments.call(record, self._context)
-        span.end(max(ended, self._started))
 
     def _now(self) -> int:
         """Unix time in nanoseconds, which the setting of a clock does not disturb while the call is on its way."""
@@ -96,7 +102,8 @@ class AttemptSpan:
         self._span = kit.tracer.start_span(name, parent, SpanKind.CLIENT, asked, start_time=self._started)
         self._context = set_span_in_context(self._span, parent)
         headers: dict[str, str] = {}
-        (kit.propagator or get_global_textmap()).inject(headers, self._context)
+        propagator = kit.propagator or get_global_textmap()
+        propagator.inject(headers, self._context)  # pyright: ignore[reportArgumentType]  # of its own default
         self.headers: Mapping[str, str] = headers
         """To be sent with the request."""
 
@@ -110,8 +117,11 @@ class AttemptSpan:
         """Its call is over, and was at `ended`."""
         attempt = record.attempts[-1] if record.attempts else None
         first = None if attempt is None or record.first_event is None else attempt.duration
-        found = attributes.answered(record, first, openai=self._openai)
-        found |= attributes.failure(record.error_type, record.error_status, record.error_code)
+        found: Attributes = {}
+        if self._span.is_recording():  # most are not, where only some are sampled
+            found |= attributes.answered(record, first, openai=self._openai)
+            found |= attributes.failure(record.error_type, record.error_status, record.error_code)
+            found |= contents(record)
         self._instruments.answer(self._place, record, first, self._context)
         self._over(found, ended, record.error_type, failed=record.status == "failed")
 

@@ -21,7 +21,7 @@ class OpenTelemetry:
 
     A span for each call, below the span that is current where it is made; below it a client span for each attempt, by
     the conventions for generative AI; their metrics. Each request carries the context of its attempt's span to where
-    it goes. Nothing that was asked or answered is told. Several Routers may share one.
+    it goes. What was asked and answered is told only with `record_contents`. Several Routers may share one.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
 """What OpenTelemetry gets of real calls: read from the SDK's own in-memory exporters."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricR
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes, openai_attributes
 from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 from opentelemetry.semconv.attributes import error_attributes, server_attributes
@@ -28,6 +30,7 @@ from providers.types import Call, Deployment, Dialect, Verb
 from providers.usage import Cost, TokenUsage
 from router import APIError, OpenTelemetry, Router
 from router.telemetry.otel import attributes, names
+from router.telemetry.otel.contents import contents
 from router.telemetry.record import AttemptRecord, CallRecord
 
 Point = HistogramDataPoint | NumberDataPoint
@@ -304,20 +307,8 @@ def test_choices_are_events_of_the_call_where_they_are_recorded(memory: Memory) 
         snapshot=3,
     )
     nobody = RouteDecision("spare", "Adaptive", None, waited=0.5)
-    record = CallRecord(
-        id="call_1",
-        verb="create",
+    record = _record(
         status="failed",
-        model="gpt",
-        group="spare",
-        deployment_id="u1",
-        provider="openai",
-        deployment_model="gpt-4o",
-        stream=False,
-        started=0.0,
-        queued=0.0,
-        first_event=None,
-        duration=3.0,
         attempts=(
             AttemptRecord("u1", "gpt", "openai", 1.0, 1.0, "failed", 0.25, decision=chosen),
             AttemptRecord("u1", "gpt", "openai", 2.0, 1.0, "failed"),
@@ -538,7 +529,6 @@ async def test_requests_and_calls_are_measured(memory: Memory) -> None:
             "gen_ai.client.token.usage",
             "homing.client.cost",
             "homing.router.call.duration",
-            "homing.router.attempts",
         }
         durations = _by(points["gen_ai.client.operation.duration"], "homing.deployment", "error.type")
         assert set(durations) == {("u0", "InternalServerError"), ("u1", None)}
@@ -568,8 +558,6 @@ async def test_requests_and_calls_are_measured(memory: Memory) -> None:
         assert cost.value == 0.01
         (call,) = points["homing.router.call.duration"]
         assert (call.attributes or {})["homing.status"] == "succeeded"
-        attempts = _by(points["homing.router.attempts"], "homing.deployment", "homing.status", "error.type")
-        assert set(attempts) == {("u0", "failed", "InternalServerError"), ("u1", "succeeded", None)}
         await closed(router, upstreams)
 
 
@@ -609,10 +597,107 @@ def test_every_provider_goes_by_the_conventions_name_if_it_has_one() -> None:
     assert "chat" in {each.value for each in gen_ai_attributes.GenAiOperationNameValues}
 
 
+async def test_contents_are_told_where_they_are_recorded(memory: Memory) -> None:
+    async with serving(1) as upstreams:
+        router = Router(group(upstreams), callbacks=[memory.telemetry()], record_contents=True)
+        response = await create(router, True, input="Hello")
+        misbehave(upstreams[0], "context_window")
+        with pytest.raises(APIError) as failed:
+            await router.aresponses("gpt", "Hello again")
+        await asyncio.sleep(0)
+        first, second = memory.attempts()
+        assert json.loads(given(first)["gen_ai.input.messages"]) == [
+            {"role": "user", "parts": [{"type": "text", "content": "Hello"}]}
+        ]
+        assert json.loads(given(first)["gen_ai.output.messages"]) == [
+            {
+                "role": "assistant",
+                "parts": [{"type": "text", "content": response.output_text}],
+                "finish_reason": "completed",
+            }
+        ]
+        assert "gen_ai.output.messages" not in given(second)
+        assert failed.value.message not in "".join(span.to_json() for span in memory.attempts())
+        await closed(router, upstreams)
+
+
+def _record(**changes: Any) -> CallRecord:
+    return CallRecord(
+        **{
+            "id": "call_1",
+            "verb": "create",
+            "status": "succeeded",
+            "model": "gpt",
+            "group": "gpt",
+            "deployment_id": "u1",
+            "provider": "openai",
+            "deployment_model": "gpt-4o",
+            "stream": False,
+            "started": 0.0,
+            "queued": 0.0,
+            "first_event": None,
+            "duration": 3.0,
+            **changes,
+        }
+    )
+
+
+def test_every_kind_of_item_becomes_a_message() -> None:
+    picture = {"type": "input_image", "image_url": "data:image/png;base64,secret"}
+    given = [
+        {"role": "system", "content": "Be brief."},
+        {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Look"}, picture, 7]},
+        {"type": "function_call", "call_id": "c1", "name": "look", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c1", "output": 1j},
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm"}, {"type": "secret"}]},
+        {"type": "reasoning", "summary": None},
+        {"type": "web_search_call", "action": {"query": "secret"}},
+        {"role": "user"},
+        Verb.CREATE.__class__,
+    ]
+    told = contents(_record(input=given, output=[{"type": "message", "content": "Fine."}]))
+    assert json.loads(told["gen_ai.input.messages"]) == [
+        {"role": "system", "parts": [{"type": "text", "content": "Be brief."}]},
+        {
+            "role": "user",
+            "parts": [{"type": "text", "content": "Look"}, {"type": "input_image"}, {"type": "int"}],
+        },
+        {"role": "assistant", "parts": [{"type": "tool_call", "id": "c1", "name": "look", "arguments": "{}"}]},
+        {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1", "response": {"type": "complex"}}]},
+        {"role": "assistant", "parts": [{"type": "reasoning", "content": "Hm"}]},
+        {"role": "assistant", "parts": []},
+        {"role": "user", "parts": [{"type": "web_search_call"}]},
+        {"role": "user", "parts": []},
+        {"role": "user", "parts": [{"type": "EnumType"}]},
+    ]
+    (answer,) = json.loads(told["gen_ai.output.messages"])
+    assert answer == {
+        "role": "assistant",
+        "parts": [{"type": "text", "content": "Fine."}],
+        "finish_reason": "succeeded",
+    }
+    assert json.loads(contents(_record(input=7))["gen_ai.input.messages"]) == []
+    assert contents(_record()) == {}
+    circle: list[object] = []
+    circle.append({"type": "function_call", "arguments": circle})
+    assert contents(_record(input=circle)) == {}
+
+
+async def test_calls_that_are_not_sampled_are_measured_all_the_same(memory: Memory) -> None:
+    unsampled = OpenTelemetry(TracerProvider(ALWAYS_OFF, shutdown_on_exit=False), memory.meter_provider)
+    async with serving(1) as upstreams:
+        router = Router(group(upstreams), callbacks=[unsampled], price_source=Prices())
+        await create(router, False)
+        await asyncio.sleep(0)
+        assert set(memory.points()) > {"gen_ai.client.operation.duration", "gen_ai.client.token.usage"}
+        assert upstreams[0].requests[-1].headers["traceparent"].endswith(("-00", "-02")), "nor is what follows"
+        await closed(router, upstreams)
+
+
 def test_nothing_said_upstream_or_by_callers_is_told(memory: Memory) -> None:
     async def calls() -> None:
         async with serving(1, Behaviour(tokens=3)) as upstreams:
-            router = Router(group(upstreams), callbacks=[memory.telemetry()], record_contents=True)
+            router = Router(group(upstreams), callbacks=[memory.telemetry()])
             await router.aresponses("gpt", "a secret input", instructions="a secret instruction", user="a secret user")
             misbehave(upstreams[0], "context_window")
             with pytest.raises(APIError):
