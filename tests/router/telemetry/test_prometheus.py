@@ -24,7 +24,7 @@ from router import PrometheusMetrics, Router
 from router.telemetry.callbacks import CallbackSink
 from router.telemetry.prometheus import tally as tallies
 from router.telemetry.prometheus.families import ALL, OTHER, UNKNOWN
-from router.telemetry.prometheus.tally import Tally
+from router.telemetry.prometheus.tally import Distribution, Tally
 from router.telemetry.record import AttemptRecord, CallRecord
 
 README = Path(__file__).parents[3] / "README.md"
@@ -416,21 +416,34 @@ def test_a_fleet_that_changes_all_the_time_is_bounded(monkeypatch: pytest.Monkey
 
 def test_what_several_threads_count_at_once_is_all_there() -> None:
     tally = Tally()
-    record = _record(attempts=(AttemptRecord("u0", "gpt", "openai", 0.0, 1.0, "succeeded"),))
+    interval = sys.getswitchinterval()
 
-    def work() -> None:
-        for _ in range(2_000):
-            tally.add(record)
+    def work(name: str) -> None:
+        for number in range(300):
+            deployment = f"{name}{number}"
+            attempt = AttemptRecord(deployment, "gpt", "openai", 0.0, 1.0, "succeeded")
+            tally.add(_record(deployment_id=deployment, attempts=(attempt,)))
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    while any(thread.is_alive() for thread in threads):
-        tally.read()
-    for thread in threads:
-        thread.join()
-    assert list(_values(tally, "homing_requests_total").values()) == [8_000]
-    assert list(_values(tally, "homing_attempts_total").values()) == [8_000]
+    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            tally.read()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert list(_values(tally, "homing_requests_total").values()) == [1] * 1_200
+    assert sum(_values(tally, "homing_attempts_total").values()) == 1_200
+    (queue,) = _counts(tally, "homing_queue_seconds")
+    assert sum(queue) == 1_200
+
+
+def _counts(tally: Tally, name: str) -> list[list[int]]:
+    (family,) = (family for family in tally.read() if family.name == name)
+    return [each.counts for each in tally.read()[family].values() if isinstance(each, Distribution)]
 
 
 @given(st.lists(st.floats(0, 1_000, allow_nan=False), max_size=20))
