@@ -58,7 +58,8 @@ class Operations:
     def prometheus_metrics(self) -> bytes:
         """What `callbacks=["prometheus"]` counts, in Prometheus's text format, for whoever serves `/metrics`.
 
-        Raises `ConfigurationError` if nobody counts.
+        Takes about a millisecond for each deployment; of a large fleet it is better asked for in a thread. Raises
+        `ConfigurationError` if nobody counts.
         """
         for sink in self._recorder.sinks:
             if isinstance(sink, Exposing):

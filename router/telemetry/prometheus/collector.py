@@ -31,9 +31,8 @@ class Exporter(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Everything, as it is now."""
-        counted = self._tally.read()
         for family in COUNTED:
-            yield (_histogram if family.bounds else _counter)(family, counted[family])
+            yield (_histogram if family.bounds else _counter)(family, self._tally.read(family))
         lost = CounterMetricFamily(metrics.LOST.name, metrics.LOST.meaning, labels=metrics.LOST.labels)
         for name, number in self.losses().items():
             lost.add_metric((name,), number)
@@ -41,17 +40,17 @@ class Exporter(Collector):
         yield from _gauges(self.health())
 
 
-def _counter(family: Family, series: Mapping[Labels, Count]) -> Metric:
+def _counter(family: Family, series: Iterable[tuple[Labels, Count]]) -> Metric:
     shown = CounterMetricFamily(family.name, family.meaning, labels=family.labels)
-    for labels, each in series.items():
+    for labels, each in series:
         shown.add_metric(labels, each.value)
     return shown
 
 
-def _histogram(family: Family, series: Mapping[Labels, Count]) -> Metric:
+def _histogram(family: Family, series: Iterable[tuple[Labels, Count]]) -> Metric:
     shown = HistogramMetricFamily(family.name, family.meaning, labels=family.labels)
     ends = (*map(str, family.bounds), "+Inf")
-    for labels, each in series.items():
+    for labels, each in series:
         assert isinstance(each, Distribution), "it has bounds"
         shown.add_metric(labels, list(zip(ends, accumulate(each.counts), strict=True)), each.value)
     return shown

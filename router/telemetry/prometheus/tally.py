@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 from providers import errors
@@ -62,9 +62,6 @@ class Distribution(Count):
         return other
 
 
-Series: TypeAlias = "dict[Family, dict[Labels, Count]]"
-
-
 class _Calls:
     """What the calls of one combination of labels add to."""
 
@@ -116,7 +113,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._series: Series = {family: {} for family in COUNTED}
+        self._series: dict[Family, dict[Labels, Count]] = {family: {} for family in COUNTED}
         self._deployments: set[str] = {""}
         self._calls: dict[object, _Calls] = {}
         self._attempts: dict[object, tuple[Count, Distribution]] = {}
@@ -144,13 +141,14 @@ class Tally:
             if record.affinity is not None:
                 self.count(metrics.AFFINITY, (record.group or UNKNOWN, record.affinity)).value += 1
 
-    def read(self) -> Series:
-        """All that was counted, as it is now."""
+    def read(self, family: Family) -> Iterator[tuple[Labels, Count]]:
+        """What was counted for one metric. Calls that end meanwhile never wait for more than one line of it."""
         with self._lock:
-            return {
-                family: {labels: each.copy() for labels, each in series.items()}
-                for family, series in self._series.items()
-            }
+            series = list(self._series[family].items())
+        for labels, each in series:
+            with self._lock:
+                now = each.copy()
+            yield labels, now
 
     # with the lock held
 

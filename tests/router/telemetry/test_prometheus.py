@@ -23,7 +23,7 @@ from providers.usage import Cost, TokenUsage
 from router import PrometheusMetrics, Router
 from router.telemetry.callbacks import CallbackSink
 from router.telemetry.prometheus import tally as tallies
-from router.telemetry.prometheus.families import ALL, OTHER, UNKNOWN
+from router.telemetry.prometheus.families import ALL, COUNTED, OTHER, UNKNOWN, Family
 from router.telemetry.prometheus.tally import Distribution, Tally
 from router.telemetry.record import AttemptRecord, CallRecord
 
@@ -383,8 +383,12 @@ def _record(**changes: object) -> CallRecord:
 
 
 def _values(tally: Tally, name: str) -> Mapping[tuple[str, ...], float]:
-    (family,) = (family for family in tally.read() if family.name == name)
-    return {labels: each.value for labels, each in tally.read()[family].items()}
+    return {labels: each.value for labels, each in tally.read(_family(name))}
+
+
+def _family(name: str) -> Family:
+    (family,) = (family for family in ALL if family.name == name)
+    return family
 
 
 def test_an_error_of_a_class_of_the_users_own_is_another_one() -> None:
@@ -418,32 +422,35 @@ def test_what_several_threads_count_at_once_is_all_there() -> None:
     tally = Tally()
     interval = sys.getswitchinterval()
 
-    def work(name: str) -> None:
+    together = threading.Barrier(4, timeout=30)
+
+    def work() -> None:
         for number in range(300):
-            deployment = f"{name}{number}"
+            together.wait()  # so that all come to a new deployment at once
+            deployment = f"u{number}"
             attempt = AttemptRecord(deployment, "gpt", "openai", 0.0, 1.0, "succeeded")
             tally.add(_record(deployment_id=deployment, attempts=(attempt,)))
 
-    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+    threads = [threading.Thread(target=work) for _ in range(4)]
     sys.setswitchinterval(1e-6)
     try:
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
-            tally.read()
+            for family in COUNTED:
+                list(tally.read(family))
         for thread in threads:
             thread.join()
     finally:
         sys.setswitchinterval(interval)
-    assert list(_values(tally, "homing_requests_total").values()) == [1] * 1_200
+    assert list(_values(tally, "homing_requests_total").values()) == [4] * 300
     assert sum(_values(tally, "homing_attempts_total").values()) == 1_200
     (queue,) = _counts(tally, "homing_queue_seconds")
     assert sum(queue) == 1_200
 
 
 def _counts(tally: Tally, name: str) -> list[list[int]]:
-    (family,) = (family for family in tally.read() if family.name == name)
-    return [each.counts for each in tally.read()[family].values() if isinstance(each, Distribution)]
+    return [each.counts for _, each in tally.read(_family(name)) if isinstance(each, Distribution)]
 
 
 @given(st.lists(st.floats(0, 1_000, allow_nan=False), max_size=20))
