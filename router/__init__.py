@@ -18,6 +18,7 @@ from router._guard import require_own_packages
 require_own_packages()  # before anything that imports them
 
 from checks.base import PreCallCheck
+from providers.decisions import RouteDecision
 from providers.errors import (
     APIConnectionError,
     APIError,
@@ -54,6 +55,7 @@ from providers.errors import (
     UnsupportedParamsError,
 )
 from providers.types import Affinity, Call, Deployment, Verb
+from providers.usage import Cost, TokenUsage
 from providers.views import Event, Response, Routing
 from router.explain import Explanation
 from router.functions import (
@@ -72,6 +74,10 @@ from router.pool import DeploymentHealth
 from router.router import Router
 from router.stream import ResponseStream
 from router.sync import SyncResponseStream
+from router.telemetry.callbacks import CallbackStats
+from router.telemetry.logs import JsonFormatter
+from router.telemetry.record import AttemptRecord, CallRecord
+from router.telemetry.spend import Spend, Totals
 from strategies.base import Candidate, Strategy
 
 __all__ = [
@@ -80,15 +86,19 @@ __all__ = [
     "APITimeoutError",
     "Affinity",
     "Attempt",
+    "AttemptRecord",
     "AuthenticationError",
     "BadRequestError",
     "Call",
+    "CallRecord",
+    "CallbackStats",
     "CallerError",
     "Candidate",
     "ConfigurationError",
     "ConflictError",
     "ContentPolicyViolationError",
     "ContextWindowExceededError",
+    "Cost",
     "CredentialError",
     "Deployment",
     "DeploymentError",
@@ -98,6 +108,7 @@ __all__ = [
     "HomeLostError",
     "InsufficientQuotaError",
     "InternalServerError",
+    "JsonFormatter",
     "MalformedReplyError",
     "ModelNotFoundError",
     "NoDeploymentError",
@@ -110,14 +121,18 @@ __all__ = [
     "Response",
     "ResponseNotFoundError",
     "ResponseStream",
+    "RouteDecision",
     "Router",
     "RouterError",
     "Routing",
     "ServiceUnavailableError",
+    "Spend",
     "Strategy",
     "StreamInterruptedError",
     "SyncResponseStream",
     "Timeout",
+    "TokenUsage",
+    "Totals",
     "TransportError",
     "UnknownModelError",
     "UnprocessableEntityError",

@@ -10,9 +10,11 @@ from providers.errors import ConfigurationError
 from router.hints import did_you_mean
 from router.telemetry.base import Sink, Tracer
 from router.telemetry.callbacks import Callback, CallbackSink
+from router.telemetry.litellm_logger import METHODS, is_idle, sinks_of
 
 CallbackSpec: TypeAlias = Any
-"""A function of a record; an object with a method `on_call`; a name in `NAMES`; a `Sink` or a `Tracer`."""
+"""A function of a record; an object with a method `on_call`; a name in `NAMES`; a `Sink` or a `Tracer`; or what was
+written for LiteLLM: an object with one of `METHODS`, a function of four arguments."""
 
 _BUILDERS: Final[Mapping[str, Callable[[], object]]] = {}
 """What is built in, by name."""
@@ -27,12 +29,21 @@ def resolve(specs: Sequence[CallbackSpec], most: int) -> tuple[list[Sink], list[
     sinks: list[Sink] = []
     tracers: list[Tracer] = []
     for index, spec in enumerate(specs):
+        found = [] if _is_ours(spec) else sinks_of(spec, most)
+        if found:
+            sinks += found
+            continue
         part = _part(spec, f"callbacks[{index}]", most)
         if callable(getattr(part, "take", None)):
             sinks.append(cast("Sink", part))
         if callable(getattr(part, "begin", None)):
             tracers.append(cast("Tracer", part))
     return sinks, tracers
+
+
+def _is_ours(spec: CallbackSpec) -> bool:
+    """Whether it is written for this Router: then nothing else that it looks like counts."""
+    return isinstance(spec, str) or any(callable(getattr(spec, name, None)) for name in ("take", "begin", "on_call"))
 
 
 def _part(spec: CallbackSpec, place: str, most: int) -> object:
@@ -47,6 +58,8 @@ def _part(spec: CallbackSpec, place: str, most: int) -> object:
     method = getattr(spec, "on_call", None)
     if callable(method):
         return CallbackSink(cast("Callback", method), most=most)
+    if is_idle(spec):
+        raise ConfigurationError(f"{place}: {type(spec).__name__} has none of {', '.join(METHODS)}; define one")
     if callable(spec):
         return CallbackSink(cast("Callback", spec), most=most)
     raise ConfigurationError(f"{place}: {type(spec).__name__} can't be called; {_EXPECTED}")
