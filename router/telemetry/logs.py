@@ -53,6 +53,8 @@ def line(record: CallRecord) -> str:
     """A call in one line, as `gpt → u0: succeeded in 1.204 s, 120+45 tokens, $0.000650, 2 attempts`."""
     where = record.deployment_id or "nobody"
     asked = record.model or record.group
+    if len(asked) > _LONGEST_NAME:
+        asked = f"{asked[:_LONGEST_NAME]}…"
     if record.group and record.group != asked:
         asked = f"{asked} ({record.group})"
     verb = "" if record.verb == "create" else f"{record.verb} "

@@ -95,12 +95,12 @@ class _Kind:
 
     def add(self, name: str, record: CallRecord) -> None:
         sums = self._sums
-        found = sums.get(name)
+        found = self._others if name == OTHERS else sums.get(name)  # a caller may call itself so
         if found is None:
             if len(sums) >= self._most:
                 self._others.take_over(sums.popitem(last=False)[1])
             found = sums[name] = _Sum()
-        else:
+        elif found is not self._others:
             sums.move_to_end(name)
         found.add(record)
 
