@@ -10,11 +10,10 @@ from providers.errors import ConfigurationError
 from router.hints import did_you_mean
 from router.telemetry.base import Sink, Tracer
 from router.telemetry.callbacks import Callback, CallbackSink
-from router.telemetry.litellm_logger import METHODS, is_idle, sinks_of
 
 CallbackSpec: TypeAlias = Any
 """A function of a record; an object with a method `on_call`; a name in `NAMES`; a `Sink` or a `Tracer`; or what was
-written for LiteLLM: an object with one of `METHODS`, a function of four arguments."""
+written for LiteLLM: an object with a method such as `log_success_event`, a function of four arguments."""
 
 _BUILDERS: Final[Mapping[str, Callable[[], object]]] = {}
 """What is built in, by name."""
@@ -29,8 +28,7 @@ def resolve(specs: Sequence[CallbackSpec], most: int) -> tuple[list[Sink], list[
     sinks: list[Sink] = []
     tracers: list[Tracer] = []
     for index, spec in enumerate(specs):
-        found = [] if _is_ours(spec) else sinks_of(spec, most)
-        if found:
+        if not _is_ours(spec) and (found := _litellm_sinks(spec, f"callbacks[{index}]", most)):
             sinks += found
             continue
         part = _part(spec, f"callbacks[{index}]", most)
@@ -46,6 +44,16 @@ def _is_ours(spec: CallbackSpec) -> bool:
     return isinstance(spec, str) or any(callable(getattr(spec, name, None)) for name in ("take", "begin", "on_call"))
 
 
+def _litellm_sinks(spec: CallbackSpec, place: str, most: int) -> Sequence[Sink]:
+    """What gives events to `spec`, if it is written for LiteLLM."""
+    from router.telemetry.litellm_logger import METHODS, is_idle, sinks_of  # most programs have no such loggers
+
+    sinks = sinks_of(spec, most)
+    if not sinks and is_idle(spec):
+        raise ConfigurationError(f"{place}: {type(spec).__name__} has none of {', '.join(METHODS)}; define one")
+    return sinks
+
+
 def _part(spec: CallbackSpec, place: str, most: int) -> object:
     if isinstance(spec, str):
         if spec not in _BUILDERS:
@@ -58,11 +66,9 @@ def _part(spec: CallbackSpec, place: str, most: int) -> object:
     method = getattr(spec, "on_call", None)
     if callable(method):
         return CallbackSink(cast("Callback", method), most=most)
-    if is_idle(spec):
-        raise ConfigurationError(f"{place}: {type(spec).__name__} has none of {', '.join(METHODS)}; define one")
     if callable(spec):
         return CallbackSink(cast("Callback", spec), most=most)
     raise ConfigurationError(f"{place}: {type(spec).__name__} can't be called; {_EXPECTED}")
 
 
-_EXPECTED: Final = "pass a function of a record, or an object with a method `on_call`"
+_EXPECTED: Final = "pass a function of a record, an object with a method `on_call`, or a logger for LiteLLM"

@@ -16,7 +16,6 @@ from checks.end_user import digest
 from providers import jsonio
 from router.pool import DeploymentHealth
 from router.telemetry.record import CallRecord
-from router.telemetry.redaction import Redactor, environment_secrets
 
 _calls = logging.getLogger("router.calls")
 _LONGEST_NAME: Final = 100
@@ -95,6 +94,9 @@ class JsonFormatter(logging.Formatter):
 
     def __init__(self, secrets: Iterable[str] = (), *, environ: Mapping[str, str] | None = None) -> None:
         super().__init__()
+        # Imported when needed: most programs format their logs otherwise, and its patterns take a while to compile.
+        from router.telemetry.redaction import Redactor, environment_secrets
+
         self._redactor = Redactor((*secrets, *environment_secrets(os.environ if environ is None else environ)))
         self._encode = msgspec.json.Encoder().encode
 
