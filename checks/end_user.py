@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from providers.types import Call
@@ -35,28 +35,33 @@ class EndUsers:
 
     def __call__(self, call: Call) -> str | None:
         """Who `call` is for; None if it does not say."""
-        named = next((name for value in self._said(call) if (name := _text(value))), None)
+        named = self._named(call)
         if named is None:
             return None
         if len(named) > LONGEST or not named.isprintable() or (self._hashed and is_personal(named)):
             return digest(named)
         return named
 
-    def _said(self, call: Call) -> Iterator[object]:
-        """What a call says, the first wins; `extra_body` before the body, as upstream."""
-        bodies = (call.extra_body, call.body) if call.extra_body else (call.body,)
-        lower: dict[str, object] = {}
-        for headers in (call.metadata.get("headers"), call.headers, call.unsent):
-            if headers and isinstance(headers, Mapping):
-                lower.update((str(name).lower(), value) for name, value in headers.items())
-        if lower:
-            yield from (lower.get(name) for name in self.headers)
-        yield from (body.get("user") for body in bodies)
-        yield call.metadata.get("user")
-        yield call.metadata.get("user_id")
-        metadata = [body.get("metadata") for body in bodies]
-        yield from (each.get("user_id") for each in metadata if isinstance(each, Mapping))
-        yield from (body.get("safety_identifier") for body in bodies)
+    def _named(self, call: Call) -> str | None:
+        metadata = call.metadata
+        if metadata or call.unsent or call.headers:
+            lower = _lower(metadata.get("headers")) | _lower(call.headers) | _lower(call.unsent)
+            for name in self.headers if lower else ():
+                if (named := _text(lower.get(name))) is not None:
+                    return named
+        body = {**call.body, **call.extra_body} if call.extra_body else call.body  # as it goes upstream
+        inner = body.get("metadata")
+        said = inner.get("user_id") if isinstance(inner, Mapping) else None
+        for value in (body.get("user"), metadata.get("user"), metadata.get("user_id"), said):
+            if value is not None and (named := _text(value)) is not None:
+                return named
+        return _text(body.get("safety_identifier"))
+
+
+def _lower(headers: object) -> dict[str, object]:
+    if not headers or not isinstance(headers, Mapping):
+        return {}
+    return {str(name).lower(): value for name, value in headers.items()}
 
 
 def is_personal(name: str) -> bool:

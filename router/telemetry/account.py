@@ -15,6 +15,8 @@ from router.telemetry.record import SETTINGS, AttemptRecord, CallRecord, Status
 _NOBODY = Call("")
 _WORD = re.compile(r"[\w.:-]{1,64}")
 _SETTINGS = frozenset(SETTINGS)
+_ELSEWHERE = frozenset({"input", "user", "safety_identifier"})
+"""Parameters that have a field of their own in the record; the end user's may be a digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def _contents(opened: OpenCall, call: Call) -> dict[str, object]:
 def _parameters(call: Call, policy: Policy) -> dict[str, object]:
     body = {**call.body, **call.extra_body} if call.extra_body else call.body
     if policy.contents:
-        return {name: value for name, value in body.items() if name != "input"}
+        return {name: value for name, value in body.items() if name not in _ELSEWHERE}
     found: dict[str, object] = {}
     for name in _SETTINGS & body.keys():
         value = body[name]

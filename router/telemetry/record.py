@@ -126,7 +126,7 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The call's `litellm_metadata`, as it was given."""
     parameters: Mapping[str, object] = {}
     """Of what was asked, the parameters in `SETTINGS` that are numbers or switches or names; with contents recorded,
-    all but the input."""
+    all but the input and the end user."""
     input: object = None
     """What was asked, if contents are recorded."""
     output: Json = None

@@ -59,9 +59,9 @@ async def test_settings_are_recorded_and_nothing_else() -> None:
 
 
 async def test_everything_is_recorded_on_request() -> None:
-    record = await recorded(True, **ASKED)
+    record = await recorded(True, **ASKED, user="ann", safety_identifier="bob")
     assert record.parameters == ASKED
-    assert record.input == CANARY
+    assert (record.input, record.end_user) == (CANARY, "ann")
 
 
 async def test_what_errors_say_is_recorded_on_request() -> None:
