@@ -222,6 +222,8 @@ class Call:
     """As `Deployment.allowed_openai_params`, for this call, besides those of the deployment."""
     fetched: Mapping[str, Fetched] = field(default_factory=dict, repr=False)
     """Files that were downloaded for it, by URL, as its deployment takes no addresses."""
+    unsent: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Those of the caller's headers that are for the Router alone: they say who the end user is."""
 
     @property
     def previous_response_id(self) -> str | None:

@@ -21,6 +21,7 @@ from router._guard import require_own_packages
 require_own_packages()  # before anything that imports them
 
 from checks.base import PreCallCheck
+from providers.decisions import RouteDecision
 from providers.errors import (
     APIConnectionError,
     APIError,
@@ -57,6 +58,7 @@ from providers.errors import (
     UnsupportedParamsError,
 )
 from providers.types import Affinity, Call, Deployment, Verb
+from providers.usage import Cost, TokenUsage
 from providers.views import Event, Response, Routing
 from router.explain import Explanation
 from router.functions import (
@@ -75,6 +77,10 @@ from router.pool import DeploymentHealth
 from router.router import Router
 from router.stream import ResponseStream
 from router.sync import SyncResponseStream
+from router.telemetry.callbacks import CallbackStats
+from router.telemetry.logs import JsonFormatter
+from router.telemetry.record import AttemptRecord, CallRecord
+from router.telemetry.spend import Spend, Totals
 from strategies.base import Candidate, Strategy
 
 if TYPE_CHECKING:
@@ -87,15 +93,19 @@ __all__ = [
     "APITimeoutError",
     "Affinity",
     "Attempt",
+    "AttemptRecord",
     "AuthenticationError",
     "BadRequestError",
     "Call",
+    "CallRecord",
+    "CallbackStats",
     "CallerError",
     "Candidate",
     "ConfigurationError",
     "ConflictError",
     "ContentPolicyViolationError",
     "ContextWindowExceededError",
+    "Cost",
     "CredentialError",
     "Deployment",
     "DeploymentError",
@@ -105,6 +115,7 @@ __all__ = [
     "HomeLostError",
     "InsufficientQuotaError",
     "InternalServerError",
+    "JsonFormatter",
     "MalformedReplyError",
     "ModelNotFoundError",
     "NoDeploymentError",
@@ -119,14 +130,18 @@ __all__ = [
     "Response",
     "ResponseNotFoundError",
     "ResponseStream",
+    "RouteDecision",
     "Router",
     "RouterError",
     "Routing",
     "ServiceUnavailableError",
+    "Spend",
     "Strategy",
     "StreamInterruptedError",
     "SyncResponseStream",
     "Timeout",
+    "TokenUsage",
+    "Totals",
     "TransportError",
     "UnknownModelError",
     "UnprocessableEntityError",

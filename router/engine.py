@@ -314,7 +314,6 @@ class Engine:
             self._tokens.forget(deployment)
         run.note(sent, self._clock(), error)
         _log.info("an attempt on %s failed: %s %s", deployment.id, type(error).__name__, error.status_code)
-        _log.debug("it failed with: %s", error)
         if self._observers:
             await self._observer(run.call, deployment)(Failed(error))
 

@@ -18,7 +18,12 @@ from router.request import Request
 from router.shared import Stores
 from router.sync import Portal
 from router.telemetry.base import Exposing
+from router.telemetry.callbacks import CallbackStats
 from router.telemetry.recorder import Recorder
+from router.telemetry.spend import Spend, SpendSink
+
+FLUSH = 5.0
+"""Seconds that closing, and `flush`, wait for callbacks to take their records."""
 
 
 class Operations:
@@ -30,6 +35,7 @@ class Operations:
     _registry: Registry
     _portal: Portal
     _recorder: Recorder
+    _spend: SpendSink
 
     def health(self) -> list[DeploymentHealth]:
         """What is known of each deployment now: breaker, calls in flight, latency, failures, quota."""
@@ -42,6 +48,27 @@ class Operations:
                 link = self._stores.link
                 return replace(check.stats, store_error=link.stats.errors if link is not None else 0)
         return AffinityStats()
+
+    def spend(self) -> Spend:
+        """What was used and what it cost since the Router was made, in all and by group, deployment, provider, end
+        user and tag. Of calls that have ended; `aflush` before makes sure of the last ones. May be called in any
+        thread."""
+        return self._spend.spend()
+
+    def callback_stats(self) -> list[CallbackStats]:
+        """What became of the records that `callbacks` were to get: delivered, failed, dropped, waiting."""
+        return self._recorder.stats
+
+    async def aflush(self, timeout: float = FLUSH) -> bool:
+        """Make the records of the calls that have ended, and wait until callbacks have had them.
+
+        At most `timeout` seconds; False if they have not. `aclose` does so by itself.
+        """
+        return await self._recorder.flush(timeout)
+
+    def flush(self, timeout: float = FLUSH) -> bool:
+        """As `aflush`, for synchronous callers; in the thread of an event loop, that loop stands still meanwhile."""
+        return self._portal.run(self.aflush(timeout))
 
     async def aexplain(self, model: str, **params: Any) -> Explanation:
         """Where a call to create a response would go now, and why, without sending it.

@@ -61,3 +61,6 @@ class RouterOptions(TypedDict, total=False):
     callback_queue: int
     record_contents: bool
     record_decisions: bool
+    user_header_name: str | None
+    user_header_mappings: Sequence[Mapping[str, str]] | None
+    hash_end_users: bool

@@ -30,7 +30,7 @@ from router import wiring
 from router.config import load
 from router.engine import Engine
 from router.fleet import Fleet
-from router.operations import Operations
+from router.operations import FLUSH, Operations
 from router.options import RouterOptions
 from router.placing import place
 from router.plan import Plan, Target
@@ -44,8 +44,10 @@ from router.stream import ResponseStream
 from router.sync import Portal
 from router.telemetry.account import Policy
 from router.telemetry.catalog import CallbackSpec, resolve
+from router.telemetry.logs import CallLog
 from router.telemetry.opened import OpenCall
 from router.telemetry.recorder import Recorder
+from router.telemetry.spend import SpendSink
 from router.transport import choose
 from router.transport.base import Transport
 from router.verbs import Verbs
@@ -58,10 +60,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("router")
 
 
-FLUSH = 5.0
-"""Seconds that closing waits for callbacks to take their records."""
-
-
 class Router(Verbs, Fleet, Operations):
     """Balances calls over deployments, keeps conversations at home, moves on from what fails.
 
@@ -72,6 +70,7 @@ class Router(Verbs, Fleet, Operations):
     - `routing_strategy`: a name, or an object with a `pick` method, or a class of such (default `adaptive`);
     - `http_client`: an `httpx.AsyncClient`, an `httpx.AsyncBaseTransport` or a `Transport` to send with;
     - `callbacks`: functions, or objects with a method `on_call`, that get the `CallRecord` of each call that is over;
+      loggers written for LiteLLM;
     - `price_source`: what calls cost, instead of the prices that genai-prices knows;
     - `affinity_store`: where owners of responses are remembered, instead of memory or Redis;
     - `clock`, `rng`, `sleep`: time, randomness and waiting, for tests and simulations.
@@ -109,6 +108,7 @@ class Router(Verbs, Fleet, Operations):
         self._stores = open_stores(self._settings, self._pool, affinity_store, clock)
         self._home, self._homes = wiring.home_policy(self._settings), wiring.home_policies(self._settings)
         self._policy, self._policies = wiring.policy(self._settings), wiring.policies(self._settings)
+        self._end_users = wiring.end_users(self._settings)
         self._remembered = Remembered(self._stores.transcripts, ttl=self._settings.affinity_ttl)
         specs = wiring.check_specs(self._settings, optional_pre_call_checks)
         self._given = self._checks = build_checks(specs, self._services(own_store=affinity_store is not None))
@@ -125,11 +125,12 @@ class Router(Verbs, Fleet, Operations):
             rng=rng,
             sleep=sleep,
         )
+        self._spend = SpendSink()
         sinks, tracers = resolve(callbacks, self._settings.callback_queue)
         self._recorder = Recorder(
             price_source or Prices(),
-            Policy(self._settings.record_contents),
-            sinks,
+            Policy(self._settings.record_contents, self._end_users),
+            (CallLog(contents=self._settings.record_contents), self._spend, *sinks),
             tracers,
             health=self._pool.health,
             clock=clock,
@@ -255,7 +256,13 @@ class Router(Verbs, Fleet, Operations):
         registry = self._registry
         found = registry.resolve(request.model)
         group = found.group
-        call = request.call(stream=stream, response_id=response_id, group=group, wildcard=found.wildcard)
+        call = request.call(
+            stream=stream,
+            response_id=response_id,
+            group=group,
+            wildcard=found.wildcard,
+            unsent=self._end_users.headers,
+        )
         home = request.home(self._homes.get(group, self._home))
         if home is not None:
             call = replace(call, home=home)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from checks.affinity.signed_id import SignedIds
 from checks.base import PreCallCheck
+from checks.end_user import EndUsers
 from providers.types import Deployment, HomePolicy
 from router.config import RouterSettings
 from router.plan import Policy
@@ -87,6 +88,14 @@ def signed_ids(settings: RouterSettings) -> SignedIds | None:
     if settings.affinity != "signed-id" or key is None:
         return None
     return SignedIds(key, previous_key=settings.affinity_previous_key)
+
+
+def end_users(settings: RouterSettings) -> EndUsers:
+    """Who calls are for."""
+    names = [each.header_name for each in settings.user_header_mappings]
+    if settings.user_header_name is not None:
+        names.append(settings.user_header_name)
+    return EndUsers(names, hashed=settings.hash_end_users)
 
 
 def replays(settings: RouterSettings) -> bool:

@@ -10,7 +10,16 @@ from pydantic.json_schema import WithJsonSchema
 
 from router.config.refusals import SETTINGS
 from router.config.strict import Amount, Count, JsonMapping, Name, Number, PositiveCount, Seconds, Strict
-from router.config.targets import Alias, FallbackMap, HomeSettings, OnHomeLost, RetryPolicy, RoutingGroup, Targets
+from router.config.targets import (
+    Alias,
+    FallbackMap,
+    HomeSettings,
+    OnHomeLost,
+    RetryPolicy,
+    RoutingGroup,
+    Targets,
+    UserHeader,
+)
 from router.stores.redis_url import RedisSettings
 
 _ALIASES_SCHEMA = {
@@ -43,6 +52,7 @@ class RouterSettings(Strict):
         "retry_policy": RetryPolicy,
         "model_group_retry_policy": RetryPolicy,
         "model_group_affinity": HomeSettings,
+        "user_header_mappings": UserHeader,
     }
 
     routing_strategy: Name = "adaptive"
@@ -157,6 +167,13 @@ class RouterSettings(Strict):
     """Whether records hold what was asked and answered, and what errors say."""
     record_decisions: bool = False
     """Whether each attempt says why it went where it went."""
+
+    user_header_name: Name | None = None
+    """A header that says who a call is for, beside `x-litellm-customer-id` and `x-litellm-end-user-id`."""
+    user_header_mappings: list[UserHeader] = Field(default_factory=list)
+    """Several of them, asked before it: `[{"header_name": "X-User", "litellm_user_role": "customer"}]`."""
+    hash_end_users: bool = False
+    """Whether end users that look like an e-mail address or a telephone number are known by a digest only."""
 
     def redis(self) -> RedisSettings | None:
         """Where Redis is; None if there is none. Raises `ConfigurationError`."""
