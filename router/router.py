@@ -125,7 +125,7 @@ class Router(Verbs, Fleet, Operations):
         )
         sinks, tracers = resolve(callbacks, self._settings.callback_queue)
         self._recorder = Recorder(
-            price_source or Prices(),
+            price_source or Prices(updates=self._settings.price_updates),
             Policy(self._settings.record_contents),
             sinks,
             tracers,

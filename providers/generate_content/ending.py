@@ -64,7 +64,16 @@ def usage(metadata: Mapping[str, Json], *, searched: bool) -> JsonObject:
     if prompt + output + tools != _count(metadata, "totalTokenCount"):
         output += thoughts
     cached = _count(metadata, "cachedContentTokenCount")
-    return usage_of(prompt + (0 if searched else tools), output, cached=cached, reasoning=thoughts)
+    audio = _sound(metadata, "promptTokensDetails")
+    return usage_of(
+        prompt + (0 if searched else tools),
+        output,
+        cached=cached,
+        reasoning=thoughts,
+        audio=audio,
+        cached_audio=min(audio, _sound(metadata, "cacheTokensDetails")),
+        spoken=_sound(metadata, "candidatesTokensDetails"),
+    )
 
 
 _TRAFFIC: Final[Mapping[str, str]] = {
@@ -86,3 +95,10 @@ def tier(metadata: Mapping[str, Json]) -> str | None:
 def _count(metadata: Mapping[str, Json], name: str) -> int:
     value = metadata.get(name)
     return value if type(value) is int and value > 0 else 0
+
+
+def _sound(metadata: Mapping[str, Json], name: str) -> int:
+    """Of the tokens that are told by their modality, those that are sound."""
+    details = metadata.get(name)
+    kinds = [each for each in details if isinstance(each, dict)] if isinstance(details, list) else []
+    return sum(_count(each, "tokenCount") for each in kinds if each.get("modality") == "AUDIO")

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import count
 
 from providers.types import Verb
-from providers.usage import Bill, Cost, PriceSource
+from providers.usage import Bill, Cost, Loads, PriceSource
 from router.pool import DeploymentHealth
 from router.telemetry.account import Policy, record_of
 from router.telemetry.base import CallTrace, Sink, Tracer
@@ -22,6 +22,8 @@ from router.telemetry.opened import OpenCall
 
 _log = logging.getLogger("router.telemetry")
 _NO_USAGE = "the vendor told no usage"
+_NOT_YET = "it runs in the background: its usage is not known before it has ended"
+_UNFINISHED = frozenset({"queued", "in_progress"})
 
 
 class Recorder:
@@ -50,10 +52,11 @@ class Recorder:
             sink.attach(health)
         self.policy = policy
         self._prices = prices
+        self._loads = prices if isinstance(prices, Loads) else None
         self._tracers = tuple(tracers)
         self._prefix = f"call_{secrets.token_hex(6)}"
         self._numbers = count(1)
-        self._delivery = Delivery(self._deliver)
+        self._delivery = Delivery(self._deliver, self._loader)
 
     def open(self, verb: Verb, model: str, stream: bool) -> OpenCall:
         """A call has come in."""
@@ -75,7 +78,8 @@ class Recorder:
         if run is None or run.deployment is None:
             return None
         if usage is None:
-            return Bill(Cost(None, _NO_USAGE)) if opened.status == "succeeded" else None
+            reason = _NOT_YET if response.get("status") in _UNFINISHED else _NO_USAGE
+            return Bill(Cost(None, reason)) if opened.status == "succeeded" else None
         model, tier = response.get("model"), response.get("service_tier")
         deployment = run.deployment
         work = partial(
@@ -90,9 +94,12 @@ class Recorder:
 
     async def flush(self, timeout: float) -> bool:
         """Deliver what waits, and wait until callbacks have had it, `timeout` seconds at most; whether they have."""
-        self._delivery.drain()
+        began = asyncio.get_running_loop().time()
+        if not await self._delivery.flush(timeout):
+            return False
+        left = max(0.0, timeout - (asyncio.get_running_loop().time() - began))
         callbacks = [sink for sink in self.sinks if isinstance(sink, CallbackSink)]
-        return all(await asyncio.gather(*(each.flush(timeout) for each in callbacks)))
+        return all(await asyncio.gather(*(each.flush(left) for each in callbacks)))
 
     async def aclose(self, timeout: float) -> None:
         """Flush, and stop what still runs on this loop."""
@@ -101,6 +108,8 @@ class Recorder:
         for sink in self.sinks:
             if isinstance(sink, CallbackSink):
                 await sink.aclose(timeout)
+        if self._loads is not None:
+            self._loads.close()
 
     @property
     def stats(self) -> list[CallbackStats]:
@@ -111,6 +120,12 @@ class Recorder:
     def dropped(self) -> int:
         """Records that were lost, as too many waited."""
         return self._delivery.dropped
+
+    def _loader(self, opened: OpenCall) -> Callable[[], object] | None:
+        """What has to run before it is known what a call costs; None: nothing."""
+        if self._loads is None or opened.bill is None or opened.bill.ready or opened.run is None:
+            return None
+        return None if opened.run.deployment is None else self._loads.loader(opened.run.deployment)
 
     def _deliver(self, opened: OpenCall) -> None:
         record = record_of(opened, self.policy)
