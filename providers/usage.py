@@ -34,6 +34,7 @@ class TokenUsage(msgspec.Struct, frozen=True):
     """Whether it was guessed from the text, as the vendor never said: a stream that its caller left."""
     cache_read_audio_tokens: int = 0
     """Those of the tokens read from a cache that are audio."""
+    output_image_tokens: int = 0
     file_searches: int = 0
     """Searches in the account's own files."""
 
@@ -137,6 +138,7 @@ def read_usage(response: JsonObject) -> TokenUsage | None:
         _searches(output),
         False,
         _count(given, "cached_audio_tokens"),
+        _count(told, "image_tokens"),
         sum(isinstance(item, dict) and item.get("type") == "file_search_call" for item in output),
     )
 
@@ -150,10 +152,10 @@ def _count(counts: JsonObject, name: str) -> int:
 
 
 def _searches(output: list[Json]) -> int:
-    """Searches that the vendor made; a call that only opens a page it found is not billed as one."""
+    """Searches that the vendor made; those that failed are not billed, nor is opening a page that was found."""
     found = 0
     for item in output:
-        if isinstance(item, dict) and item.get("type") == "web_search_call":
+        if isinstance(item, dict) and item.get("type") == "web_search_call" and item.get("status") != "failed":
             action = item.get("action")
             found += not isinstance(action, dict) or action.get("type") in (None, "search")
     return found

@@ -64,15 +64,16 @@ def usage(metadata: Mapping[str, Json], *, searched: bool) -> JsonObject:
     if prompt + output + tools != _count(metadata, "totalTokenCount"):
         output += thoughts
     cached = _count(metadata, "cachedContentTokenCount")
-    audio = _sound(metadata, "promptTokensDetails")
+    audio = _of_kind(metadata, "promptTokensDetails", "AUDIO")
     return usage_of(
         prompt + (0 if searched else tools),
         output,
         cached=cached,
         reasoning=thoughts,
         audio=audio,
-        cached_audio=min(audio, _sound(metadata, "cacheTokensDetails")),
-        spoken=_sound(metadata, "candidatesTokensDetails"),
+        cached_audio=min(audio, _of_kind(metadata, "cacheTokensDetails", "AUDIO")),
+        spoken=_of_kind(metadata, "candidatesTokensDetails", "AUDIO"),
+        drawn=_of_kind(metadata, "candidatesTokensDetails", "IMAGE"),
     )
 
 
@@ -97,8 +98,8 @@ def _count(metadata: Mapping[str, Json], name: str) -> int:
     return value if type(value) is int and value > 0 else 0
 
 
-def _sound(metadata: Mapping[str, Json], name: str) -> int:
-    """Of the tokens that are told by their modality, those that are sound."""
+def _of_kind(metadata: Mapping[str, Json], name: str, modality: str) -> int:
+    """Of the tokens that are told by their modality, those of one."""
     details = metadata.get(name)
     kinds = [each for each in details if isinstance(each, dict)] if isinstance(details, list) else []
-    return sum(_count(each, "tokenCount") for each in kinds if each.get("modality") == "AUDIO")
+    return sum(_count(each, "tokenCount") for each in kinds if each.get("modality") == modality)

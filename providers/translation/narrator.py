@@ -366,11 +366,13 @@ def usage_of(
     audio: int = 0,
     cached_audio: int = 0,
     spoken: int = 0,
+    drawn: int = 0,
 ) -> JsonObject:
     """`usage` as OpenAI counts: the input includes what was read from and written to a cache, the output reasoning.
 
     What OpenAI does not count, or only at times, is there if it is not 0: of the written tokens those that are kept
-    for an hour (`written_1h`), of the input, the cached and the output those that are sound.
+    for an hour (`written_1h`), of the input, the cached and the output those that are sound, of the output those that
+    are an image.
     """
     given: JsonObject = {"cached_tokens": cached, "cache_write_tokens": written}
     told: JsonObject = {"reasoning_tokens": reasoning}
@@ -379,6 +381,7 @@ def usage_of(
         (given, "audio_tokens", audio),
         (given, "cached_audio_tokens", cached_audio),
         (told, "audio_tokens", spoken),
+        (told, "image_tokens", drawn),
     ):
         if count:
             details[name] = count

@@ -19,7 +19,7 @@ class Band(NamedTuple):
     """Prices in US dollars for calls whose input is of one size: of each token by its class, of each thing by its kind.
 
     The classes of tokens don't overlap: `text` is what is left of the input without the next five, `output` what is
-    left of the output without the next two.
+    left of the output without the next three.
     """
 
     text: float
@@ -31,12 +31,13 @@ class Band(NamedTuple):
     output: float
     reasoning: float
     output_audio: float
+    output_image: float
     request: float
     search: float
     file_search: float
 
 
-CLASSES: Final = 9
+CLASSES: Final = 10
 """The first so many of a band's prices are of classes of tokens."""
 
 
@@ -89,20 +90,20 @@ class Card:
         """What `usage` costs; unknown, with a reason, if it contradicts itself."""
         whole, audio, read = usage.input_tokens, usage.input_audio_tokens, usage.cache_read_tokens
         heard, written, hour = usage.cache_read_audio_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens
-        thought, spoken = usage.reasoning_tokens, usage.output_audio_tokens
+        thought, spoken, drawn = usage.reasoning_tokens, usage.output_audio_tokens, usage.output_image_tokens
         text = whole - audio - read - written + heard
         fresh, seen, brief = audio - heard, read - heard, written - hour
-        said = usage.output_tokens - thought - spoken
+        said = usage.output_tokens - thought - spoken - drawn
         band = self._bands[bisect_left(self._bounds, whole)]
         if text < 0 or fresh < 0 or seen < 0 or brief < 0 or said < 0:
-            wrong = self._contradiction((text, fresh, seen, heard, brief, hour, said, thought, spoken))
+            wrong = self._contradiction((text, fresh, seen, heard, brief, hour, said, thought, spoken, drawn))
             if wrong is not None:
                 return Cost(None, wrong, source=self.source, model=self.model)
         given = text * band[0] + fresh * band[1]
         cached = seen * band[2] + heard * band[3]
         kept = brief * band[4] + hour * band[5]
-        told = said * band[6] + thought * band[7] + spoken * band[8]
-        pieces = band[9] + usage.web_searches * band[10] + usage.file_searches * band[11]
+        told = said * band[6] + thought * band[7] + spoken * band[8] + drawn * band[9]
+        pieces = band[10] + usage.web_searches * band[11] + usage.file_searches * band[12]
         return Cost(
             given + told + cached + kept + pieces, None, given, told, cached, kept, pieces, self.source, self.model
         )

@@ -31,6 +31,7 @@ _DIMENSIONS: Final[Sequence[Mapping[str, str]]] = (
     _OUTPUT,
     {**_OUTPUT, "token_type": "reasoning"},
     {**_OUTPUT, **_AUDIO},
+    {**_OUTPUT, "modality": "image"},
 )
 """The classes of tokens, in the order of a band, as genai-prices describes units."""
 _PIECES: Final = ("requests_kcount", "web_searches_kcount", "storage_searches_kcount")

@@ -22,6 +22,7 @@ _CHAINS: Final = (
     (_OUTPUT,),
     ("output_cost_per_reasoning_token", _OUTPUT),
     ("output_cost_per_audio_token", _OUTPUT),
+    (_OUTPUT,),
     ("input_cost_per_request",),
 )
 """For each of a band's prices, the deployment's prices that can stand for it: a class that has none costs what the
