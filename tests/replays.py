@@ -119,8 +119,12 @@ async def replaying() -> AsyncIterator[Replay]:
 async def priced(*models: str, **settings: Any) -> AsyncIterator[tuple[Replay, Router, list[Any]]]:
     """A server, a Router with a deployment of each model there (groups `g0`, `g1`, …), and the records of its calls."""
     records: list[Any] = []
+
+    async def keep(record: Any) -> None:
+        records.append(record)
+
     async with replaying() as replay:
         entries = [replay.entry(model, f"g{place}") for place, model in enumerate(models)]
-        router = Router(entries, num_retries=0, callbacks=[records.append], **settings)
+        router = Router(entries, num_retries=0, callbacks=[keep], **settings)
         async with router:
             yield replay, router, records
