@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from genai_prices import Usage, calc_price
 from genai_prices.data import providers as everybody
-from genai_prices.types import ModelInfo, Provider
+from genai_prices.types import ModelInfo, ModelPrice, Provider
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from providers.types import Deployment
 from providers.usage import TokenUsage
-from router.pricing.book import Book
+from router.pricing.book import MOST_CARDS, Book
 from router.pricing.card import Unpriced
+from router.pricing.compiling import compile_card
 from router.pricing.names import VENDORS
 from router.pricing.prices import Prices
 
@@ -169,3 +171,24 @@ def test_nothing_is_free_for_want_of_a_price() -> None:
             unpriced += 1
             assert card.cost(TokenUsage(10, 10)).total is None
     assert unpriced > 20
+
+
+def test_prices_that_genai_prices_would_refuse_make_no_card() -> None:
+    odd = ModelPrice(input_mtok=Decimal(1), cache_audio_read_mtok=Decimal(1))
+    with pytest.raises(ValueError, match="Missing ancestor price"):
+        odd.calc_price(Usage(input_tokens=1))
+    card = compile_card("odd", odd, BOOK._units)
+    assert str(card.cost(TokenUsage(1)).reason).startswith("genai-prices can't use its prices of 'odd': Missing ancest")
+
+
+def test_a_model_s_cards_are_made_once_for_each_span_and_no_more() -> None:
+    deployment = Deployment("d", "g", "deepseek", "deepseek-chat")
+    cards = {id(BOOK.card(deployment, "deepseek-chat", None, START + hour * 1800)) for hour in range(2_000)}
+    assert len(cards) == 3  # before, in and after the dear hours of a day
+
+
+def test_names_without_end_take_no_memory_without_end() -> None:
+    book = Book(everybody)
+    for number in range(MOST_CARDS + 50):
+        book.card(Deployment("d", "g", "hosted_vllm", "m"), f"made-up-{number}", None, START)
+    assert book._table.cache_info().currsize == MOST_CARDS

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import genai_prices
-import genai_prices.types
 import pytest
 from genai_prices import data_snapshot
+from genai_prices.types import ModelPrice, Provider
 from replays import priced, replaying
 from routers import create
 
@@ -144,6 +145,23 @@ async def test_calls_without_a_bill_wait_for_no_prices() -> None:
         assert source.loads == 0
 
 
+class Plain:
+    """A price source that has nothing to load."""
+
+    def cost(
+        self, usage: TokenUsage, deployment: Deployment, *, model: str, service_tier: str | None, at: float
+    ) -> Cost:
+        return Cost(2.0)
+
+
+async def test_a_price_source_need_not_load_anything() -> None:
+    async with priced("openai/gpt-4o", price_source=Plain()) as (replay, router, records):
+        replay.respond(RESPONSE)
+        assert (await create(router, stream=False, model="g0")).routing.cost == 2.0
+        await router.aclose()
+        assert [each.cost for each in records] == [2.0]
+
+
 def test_a_loop_that_ends_while_prices_load_leaves_the_record_to_the_next() -> None:
     source = Slow()
     records: list[Any] = []
@@ -197,8 +215,10 @@ async def call(ask, **params):
             await router._recorder.flush(30)
             cost = told.routing.cost
             print(before, after, loaded(), cost)
-    left = [each.name for each in threading.enumerate() if each.name == "router-loading"]
-    print(left)
+    loading = [each for each in threading.enumerate() if each.name == "router-loading"]
+    for each in loading:
+        each.join(30)
+    print([each.name for each in loading if each.is_alive()])
 
 print(loaded())
 """
@@ -261,27 +281,24 @@ def fetched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     data_snapshot.set_custom_snapshot(None)
 
 
-def snapshot(factor: int) -> data_snapshot.DataSnapshot:
-    """Prices as they are, but for those of gpt-4o."""
-    found = []
-    for provider in data_snapshot._bundled_snapshot().providers:
-        if provider.id == "openai":
-            models = [
-                dataclasses.replace(
-                    each, prices=genai_prices.types.ModelPrice(input_mtok=each.prices.input_mtok * factor)
-                )  # type: ignore[union-attr, operator]  # gpt-4o has one price
-                if each.id == "gpt-4o"
-                else each
-                for each in provider.models
-            ]
-            found.append(dataclasses.replace(provider, models=models))
-        else:
-            found.append(provider)
-    return data_snapshot.DataSnapshot(found, from_auto_update=True)
+def snapshot(prices: Any) -> data_snapshot.DataSnapshot:
+    """Prices as they are, but for those of OpenAI's gpt-4o."""
+
+    def changed(provider: Provider) -> Provider:
+        models = [dataclasses.replace(each, prices=prices) if each.id == "gpt-4o" else each for each in provider.models]
+        return dataclasses.replace(provider, models=models)
+
+    found = data_snapshot._bundled_snapshot().providers
+    return data_snapshot.DataSnapshot([changed(each) if each.id == "openai" else each for each in found], True)
+
+
+def dollars_each(price: int) -> ModelPrice:
+    """So much for a million tokens of input."""
+    return ModelPrice(input_mtok=Decimal(price))
 
 
 async def test_newer_prices_are_fetched_if_asked_for_and_only_then(fetched: list[Any]) -> None:
-    fetched.append(snapshot(2))
+    fetched.append(snapshot(dollars_each(5)))
     async with priced("openai/gpt-4o", price_updates=True) as (replay, router, records):
         assert updating() == []
         replay.respond(RESPONSE)
@@ -293,7 +310,7 @@ async def test_newer_prices_are_fetched_if_asked_for_and_only_then(fetched: list
         await create(router, stream=False, model="g0")
         await router._recorder.flush(30)
         assert records[-1].cost == 5.0
-        data_snapshot.set_custom_snapshot(snapshot(4))
+        data_snapshot.set_custom_snapshot(snapshot(dollars_each(10)))
         replay.respond(RESPONSE)
         assert (await create(router, stream=False, model="g0")).routing.cost == 10.0
         async with priced("openai/gpt-4o") as (other, plain, _):
@@ -330,11 +347,7 @@ def updating() -> list[threading.Thread]:
 def test_data_of_an_unknown_kind_is_a_reason_too(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    odd = snapshot(1)
-    for provider in odd.providers:
-        for model in provider.models:
-            if model.id == "gpt-4o" and provider.id == "openai":
-                model.prices = []
+    odd = snapshot([])
     data_snapshot.set_custom_snapshot(odd)
     try:
         prices = Prices(updates=True)

@@ -271,9 +271,10 @@ async def test_a_call_that_nobody_served_costs_nothing_known() -> None:
 @pytest.mark.parametrize("status", ["incomplete", "failed"])
 async def test_a_response_that_did_not_come_to_its_end_is_billed_all_the_same(status: str) -> None:
     async with priced("openai/gpt-4o") as (replay, router, records):
-        reason = {"incomplete_details": {"reason": "max_output_tokens"}} if status == "incomplete" else {}
-        error = {"error": {"code": "server_error", "message": "broke"}} if status == "failed" else {}
-        replay.respond(response(status=status, **reason, **error), stream=True)
+        said: dict[str, Any] = {"incomplete_details": {"reason": "max_output_tokens"}}
+        if status == "failed":
+            said = {"error": {"code": "server_error", "message": "broke"}}
+        replay.respond(response(status=status, **said), stream=True)
         events = await router.aresponses("g0", "Hi", stream=True)
         try:
             async for _ in events:
