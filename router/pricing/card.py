@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
+from msgspec.structs import astuple
+
 from providers.usage import Cost, TokenUsage
 
 ENGINE: Final = "genai-prices"
@@ -88,12 +90,11 @@ class Card:
 
     def cost(self, usage: TokenUsage) -> Cost:
         """What `usage` costs; unknown, with a reason, if it contradicts itself."""
-        whole, audio, read = usage.input_tokens, usage.input_audio_tokens, usage.cache_read_tokens
-        heard, written, hour = usage.cache_read_audio_tokens, usage.cache_write_tokens, usage.cache_write_1h_tokens
-        thought, spoken, drawn = usage.reasoning_tokens, usage.output_audio_tokens, usage.output_image_tokens
+        # all fields at once: one by one they would take half of the time
+        whole, told, read, written, hour, thought, audio, spoken, webs, _, heard, drawn, files = astuple(usage)
         text = whole - audio - read - written + heard
         fresh, seen, brief = audio - heard, read - heard, written - hour
-        said = usage.output_tokens - thought - spoken - drawn
+        said = told - thought - spoken - drawn
         band = self._bands[bisect_left(self._bounds, whole)]
         if text < 0 or fresh < 0 or seen < 0 or brief < 0 or said < 0:
             wrong = self._contradiction((text, fresh, seen, heard, brief, hour, said, thought, spoken, drawn))
@@ -102,11 +103,10 @@ class Card:
         given = text * band[0] + fresh * band[1]
         cached = seen * band[2] + heard * band[3]
         kept = brief * band[4] + hour * band[5]
-        told = said * band[6] + thought * band[7] + spoken * band[8] + drawn * band[9]
-        pieces = band[10] + usage.web_searches * band[11] + usage.file_searches * band[12]
-        return Cost(
-            given + told + cached + kept + pieces, None, given, told, cached, kept, pieces, self.source, self.model
-        )
+        output = said * band[6] + thought * band[7] + spoken * band[8] + drawn * band[9]
+        pieces = band[10] + webs * band[11] + files * band[12]
+        total = given + output + cached + kept + pieces
+        return Cost(total, None, given, output, cached, kept, pieces, self.source, self.model)
 
     def _contradiction(self, counts: Sequence[int]) -> str | None:
         """Which price there would be fewer tokens of than none for, in words; None: of none."""
