@@ -12,6 +12,8 @@ from typing import Literal, TypeAlias
 
 from pydantic import SecretStr
 
+from providers.rates import Rates
+
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """Any JSON value."""
 
@@ -149,6 +151,8 @@ class Deployment:
     """Seconds the breaker stays open; None: the Router's rule."""
     num_retries: int | None = None
     max_input_tokens: int | None = None
+    prices: Rates | None = None
+    """What it costs, where that is not what its vendor publishes."""
     info: Mapping[str, Json] = field(default_factory=dict, repr=False)
     """`model_info` beyond what the Router reads, kept for `get_model_list`."""
     memo: dict[str, object] = field(default_factory=dict, init=False, repr=False)

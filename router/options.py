@@ -59,6 +59,7 @@ class RouterOptions(TypedDict, total=False):
     transcript_max_bytes: int
     affinity_max_entries: int
     callback_queue: int
+    price_updates: bool
     record_contents: bool
     record_decisions: bool
     user_header_name: str | None

@@ -128,7 +128,7 @@ class Router(Verbs, Fleet, Operations):
         self._spend = SpendSink()
         sinks, tracers = resolve(callbacks, self._settings.callback_queue)
         self._recorder = Recorder(
-            price_source or Prices(),
+            price_source or Prices(updates=self._settings.price_updates),
             Policy(self._settings.record_contents, self._end_users),
             (CallLog(contents=self._settings.record_contents), self._spend, *sinks),
             tracers,

@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import cast
 
+from providers.rates import Rates
 from providers.types import Connection, Deployment, Dialect, Json
+from router.config.costs import Costs
 from router.config.credentials import ANYWHERE, check_vendor, check_ways, under
 from router.config.entry import Body, Entry, Info, Params, Traits
 from router.config.identity import derive_id
@@ -118,7 +120,7 @@ class Builder:
         ours = {name: value for name, value in raw.items() if name in Info.model_fields or name in Info.synonyms}
         metadata: dict[str, Json] = {}
         for name, value in raw.items():
-            if name in ours:
+            if name in ours or (value is None and name in Info.refused):
                 continue
             objection = Info.objection(name)
             if objection is not None:
@@ -189,8 +191,15 @@ def _deployment(
         cooldown_time=params.cooldown_time,
         num_retries=params.num_retries,
         max_input_tokens=params.max_input_tokens,
+        prices=_rates(params),
         info=metadata,
     )
+
+
+def _rates(params: Params) -> Rates | None:
+    """The deployment's own prices; None if it gives none."""
+    given = {name: price for name in Costs.model_fields if (price := getattr(params, name)) is not None}
+    return Rates(given) if given else None
 
 
 def settle_ids(drafts: Iterable[Draft], problems: Problems, taken: Container[str] = ()) -> tuple[Deployment, ...]:

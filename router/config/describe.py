@@ -48,6 +48,8 @@ def describe(deployment: Deployment) -> JsonObject:
     """
     params: JsonObject = {"model": f"{deployment.provider}/{deployment.model}"}
     params |= {name: value for name in _SHOWN if (value := getattr(deployment, name)) is not None}
+    if deployment.prices is not None:
+        params |= deployment.prices.given
     params["dialect"] = deployment.dialect.value
     if deployment.order:
         params["order"] = deployment.order

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from router.config.costs import Costs
 from router.config.credentials import Credentials
 from router.config.refusals import MODEL_INFO, PARAMS
 from router.config.strict import Amount, AnyJson, Count, JsonMapping, Name, Number, PositiveCount, Seconds, Strict
@@ -48,10 +50,10 @@ class Body(Strict):
     user: str | None = None
 
 
-class Traits(Strict):
+class Traits(Costs):
     """What the Router needs to know of a deployment; taken in `litellm_params` and in `model_info`."""
 
-    synonyms: ClassVar[Mapping[str, str]] = {"region_name": "region"}
+    synonyms: ClassVar[Mapping[str, str]] = {"region_name": "region", "input_cost_per_query": "input_cost_per_request"}
 
     weight: Amount | None = None
     """Share of the traffic relative to its siblings; unset counts as 1."""
@@ -160,6 +162,8 @@ _METADATA = frozenset(
     {"mode", "base_model", "max_output_tokens", "max_tokens", "model_name", "models", "timezone", "account_name"}
 )
 """Usual metadata whose names are close to those of fields."""
+_OTHER_PRICES = re.compile("_(batches|image|pixel|character|video|page|cache_hit)|cost_per_query|audio_token_cost")
+"""Names of LiteLLM's prices of what no call here has, which are metadata too."""
 
 
 class Info(Traits):
@@ -177,7 +181,8 @@ class Info(Traits):
             return cls.unknown(name)
         if name in _ACTIVE and name not in cls.model_fields and name not in cls.synonyms:
             return "belongs in litellm_params"
-        near = None if name in _METADATA else closest(name, [*_ACTIVE, "id"], likeness=0.8)
+        usual = name in _METADATA or ("cost" in name and _OTHER_PRICES.search(name))
+        near = None if usual else closest(name, [*_ACTIVE, "id"], likeness=0.8)
         return f"unknown field; did you mean {near!r}?" if near else None
 
 

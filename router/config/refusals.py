@@ -14,13 +14,17 @@ _ENTRA = (
     "signing in by password is at an end at Microsoft; give tenant_id, client_id and client_secret, or "
     "azure_ad_token_provider, e.g. azure.identity.get_bearer_token_provider(credential, scope)"
 )
-_PRICES = "prices are kept with the metadata; put it in model_info"
+_UNPRICED = "calls are priced by tokens and by the request; use input_cost_per_token and its kin"
+_BY_OTHER_UNITS = (
+    *("input_cost_per_second", "output_cost_per_second", "input_cost_per_character", "output_cost_per_character"),
+    *("input_cost_per_image", "output_cost_per_image", "input_cost_per_pixel", "output_cost_per_pixel"),
+)
 _BUDGETS = "there are no budgets; limit with rpm and tpm"
 
 PARAMS: Mapping[str, str] = {
     **_all(("input", "previous_response_id", "conversation", "stream", "messages"), _PER_CALL),
     **_all(("azure_username", "azure_password"), _ENTRA),
-    **_all(("input_cost_per_token", "output_cost_per_token", "input_cost_per_second"), _PRICES),
+    **_all(_BY_OTHER_UNITS, _UNPRICED),
     **_all(("max_budget", "budget_duration"), _BUDGETS),
     **_all(("itpm", "otpm"), "input and output tokens are limited together; use tpm"),
     **_all(("max_tokens", "max_completion_tokens"), "the Responses API calls it max_output_tokens"),
@@ -44,6 +48,7 @@ PARAMS: Mapping[str, str] = {
 """In `litellm_params`."""
 
 MODEL_INFO: Mapping[str, str] = {
+    **_all(("input_cost_per_second", "output_cost_per_second"), _UNPRICED),
     **_all(("itpm", "otpm"), "input and output tokens are limited together; use tpm"),
     **_all(("allowed_fails", "allowed_fails_policy"), "the breaker is set for the whole Router, by allowed_fails"),
     "access_windows": "deployments serve at any time",

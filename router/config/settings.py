@@ -163,6 +163,8 @@ class RouterSettings(Strict):
 
     callback_queue: PositiveCount = 10_000
     """Records that may wait for each callback; what comes when so many do is dropped, and counted."""
+    price_updates: bool = False
+    """Whether newer prices are fetched from GitHub each hour, by genai-prices; else those that came with it hold."""
     record_contents: bool = False
     """Whether records hold what was asked and answered, and what errors say."""
     record_decisions: bool = False

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import secrets
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from typing import Final
 
 from providers.types import Verb
-from providers.usage import Bill, Cost, PriceSource
+from providers.usage import Bill, Cost, Loads, PriceSource
 from router.pool import DeploymentHealth
 from router.telemetry.account import Policy, record_of
 from router.telemetry.base import LossTeller, Sink, Tracer
@@ -22,7 +25,11 @@ from router.telemetry.opened import OpenCall
 from router.telemetry.tracing import follow
 
 _log = logging.getLogger("router.telemetry")
+AT_EXIT: Final = 2.0
+"""Seconds that the end of the process waits for records to be made."""
 _NO_USAGE = "the vendor told no usage"
+_NOT_YET = "it runs in the background: its usage is not known before it has ended"
+_UNFINISHED = frozenset({"queued", "in_progress"})
 
 
 class Recorder:
@@ -53,10 +60,21 @@ class Recorder:
                 sink.watch_losses(self.losses)
         self.policy = policy
         self._prices = prices
+        self._loads = prices if isinstance(prices, Loads) else None
         self._tracers = tuple(tracers)
         self._prefix = f"call_{secrets.token_hex(6)}"
         self._numbers = count(1)
-        self._delivery = Delivery(self._deliver)
+        self._at_exit = partial(_finish, weakref.ref(self))
+        atexit.register(self._at_exit)
+        self._delivery = Delivery(self._deliver, self._loader)
+
+    def __del__(self) -> None:
+        atexit.unregister(self._at_exit)
+
+    @property
+    def waiting(self) -> int:
+        """Records that are yet to be made."""
+        return len(self._delivery)
 
     def open(self, verb: Verb, model: str, stream: bool) -> OpenCall:
         """A call has come in."""
@@ -75,7 +93,8 @@ class Recorder:
         assert run is not None, "only what was sent is billed"
         assert run.deployment is not None, "the same"
         if usage is None:
-            return Bill(Cost(None, _NO_USAGE)) if opened.status == "succeeded" else None
+            reason = _NOT_YET if response.get("status") in _UNFINISHED else _NO_USAGE
+            return Bill(Cost(None, reason)) if opened.status == "succeeded" else None
         model, tier = response.get("model"), response.get("service_tier")
         deployment = run.deployment
         work = partial(
@@ -90,9 +109,12 @@ class Recorder:
 
     async def flush(self, timeout: float) -> bool:
         """Deliver what waits, and wait until callbacks have had it, `timeout` seconds at most; whether they have."""
-        self._delivery.drain()
+        began = asyncio.get_running_loop().time()
+        if not await self._delivery.flush(timeout):
+            return False
+        left = max(0.0, timeout - (asyncio.get_running_loop().time() - began))
         callbacks = [sink for sink in self.sinks if isinstance(sink, CallbackSink)]
-        return all(await asyncio.gather(*(each.flush(timeout) for each in callbacks)))
+        return all(await asyncio.gather(*(each.flush(left) for each in callbacks)))
 
     async def aclose(self, timeout: float) -> None:
         """Flush, and stop what still runs on this loop."""
@@ -101,6 +123,8 @@ class Recorder:
         for sink in self.sinks:
             if isinstance(sink, CallbackSink):
                 await sink.aclose(timeout)
+        if self._loads is not None:
+            self._loads.close()
 
     @property
     def stats(self) -> list[CallbackStats]:
@@ -119,6 +143,12 @@ class Recorder:
             lost[each.name] = lost.get(each.name, 0) + each.dropped
         return lost
 
+    def _loader(self, opened: OpenCall) -> Callable[[], object] | None:
+        """What has to run before it is known what a call costs; None: nothing."""
+        if self._loads is None or opened.bill is None or opened.bill.ready or opened.run is None:
+            return None
+        return None if opened.run.deployment is None else self._loads.loader(opened.run.deployment)
+
     def _deliver(self, opened: OpenCall) -> None:
         record = record_of(opened, self.policy)
         if opened.trace is not None:
@@ -128,3 +158,10 @@ class Recorder:
                 sink.take(record)
             except Exception:
                 _log.exception("%s failed to take the record of a call", type(sink).__name__)
+
+
+def _finish(recorder: weakref.ref[Recorder]) -> None:
+    """At the end of the process: see to it that what nobody waited for is not lost, if that does not take long."""
+    alive = recorder()
+    if alive is not None and alive.waiting:
+        asyncio.run(alive.flush(AT_EXIT))
