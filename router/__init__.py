@@ -13,6 +13,8 @@ The public names are those of `__all__`; submodules are private. Errors are draw
         └── TransportError            the way there
 """
 
+from typing import TYPE_CHECKING, Any
+
 from router._guard import require_own_packages
 
 require_own_packages()  # before anything that imports them
@@ -72,7 +74,11 @@ from router.pool import DeploymentHealth
 from router.router import Router
 from router.stream import ResponseStream
 from router.sync import SyncResponseStream
+from router.telemetry.trace import TraceRecording
 from strategies.base import Candidate, Strategy
+
+if TYPE_CHECKING:
+    from router.simulation import Simulation, simulate
 
 __all__ = [
     "APIConnectionError",
@@ -114,10 +120,12 @@ __all__ = [
     "RouterError",
     "Routing",
     "ServiceUnavailableError",
+    "Simulation",
     "Strategy",
     "StreamInterruptedError",
     "SyncResponseStream",
     "Timeout",
+    "TraceRecording",
     "TransportError",
     "UnknownModelError",
     "UnprocessableEntityError",
@@ -133,4 +141,14 @@ __all__ = [
     "get_responses",
     "list_input_items",
     "responses",
+    "simulate",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what few programs need when it is first asked for."""
+    if name in ("Simulation", "simulate"):
+        from router import simulation
+
+        return getattr(simulation, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

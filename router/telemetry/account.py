@@ -59,6 +59,7 @@ def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
         attempts=attempts,
         retries=max(0, len(attempts) - 1),
         fallbacks=0 if run is None else len(run.plan.visited),
+        max_output_tokens=_limit(call),
         usage=opened.usage,
         partial=opened.partial,
         cost=None if cost is None else cost.total,
@@ -120,6 +121,11 @@ def _attempt(attempt: Attempt, status: Status, error: APIError | None) -> Attemp
         None if error is None else error.code,
         attempt.decision,
     )
+
+
+def _limit(call: Call) -> int | None:
+    most = call.body.get("max_output_tokens")
+    return most if type(most) is int else None
 
 
 def _text(json: JsonObject, name: str) -> str | None:

@@ -19,6 +19,7 @@ from router.telemetry.base import CallTrace, Sink, Tracer
 from router.telemetry.callbacks import CallbackSink, CallbackStats
 from router.telemetry.delivery import Delivery
 from router.telemetry.opened import OpenCall
+from router.telemetry.trace import TraceRecording
 
 _log = logging.getLogger("router.telemetry")
 _NO_USAGE = "the vendor told no usage"
@@ -90,9 +91,13 @@ class Recorder:
 
     async def flush(self, timeout: float) -> bool:
         """Deliver what waits, and wait until callbacks have had it, `timeout` seconds at most; whether they have."""
-        self._delivery.drain()
-        callbacks = [sink for sink in self.sinks if isinstance(sink, CallbackSink)]
+        self.settle()
+        callbacks = [sink for sink in self.sinks if isinstance(sink, CallbackSink | TraceRecording)]
         return all(await asyncio.gather(*(each.flush(timeout) for each in callbacks)))
+
+    def settle(self) -> None:
+        """Make the records of the calls that are over, now. For the event loop's thread."""
+        self._delivery.drain()
 
     async def aclose(self, timeout: float) -> None:
         """Flush, and stop what still runs on this loop."""

@@ -1,0 +1,53 @@
+"""An event loop whose time does not pass but jumps: to the next timer, as soon as there is nothing else to do."""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import time
+from typing import Final
+
+_PATIENCE: Final = 10.0
+"""Seconds of real time that nothing may happen in, with nothing left to wait for."""
+_NAP: Final = 0.001
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """Runs what waits for nothing but timers, as fast as it can. Its time begins at 0.
+
+    It reaches no network: nothing that arrives from outside is noticed. Raises `RuntimeError` out of what it runs if
+    that waits for something that never comes.
+    """
+
+    def __init__(self) -> None:
+        self._time = 0.0
+        super().__init__(_Skipping(self))
+
+    def time(self) -> float:
+        """Seconds of virtual time since it was made."""
+        return self._time
+
+    def skip(self, seconds: float) -> None:
+        """Let virtual time pass at once."""
+        self._time += seconds
+
+
+class _Skipping(selectors.SelectSelector):
+    """Asked to wait for something, it lets virtual time pass instead."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__()
+        self._loop = loop
+        self._napped = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is not None:
+            self._napped = 0.0
+            self._loop.skip(max(0.0, timeout))
+            return []
+        # no timer: another thread may be at work, of which the loop is told without this selector
+        if self._napped >= _PATIENCE:
+            raise RuntimeError("the simulation waits for something that never comes")
+        time.sleep(_NAP)
+        self._napped += _NAP
+        return []
