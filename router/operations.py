@@ -61,7 +61,7 @@ class Operations:
         return self._portal.run(self.aexplain(model, **params))
 
     def record(self, path: str | os.PathLike[str]) -> TraceRecording:
-        """Write each call from now on to a trace, a line for each, for `router.simulate`; until the recording is closed.
+        """Write each call from now on to a trace, for `router.simulate`, until the recording is closed.
 
         Nothing of what is asked or answered, no metadata, no secrets: sizes, times, ids, outcomes. A trace that is
         there already is gone on with. Raises `ConfigurationError` if the file can't be written.

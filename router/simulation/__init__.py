@@ -65,8 +65,7 @@ def _named(prepared: Sequence[Prepared]) -> list[Prepared]:
     twice = {name for name, count in Counter([*names, "recorded"]).items() if count > 1}
     unique = [f"{name} {number}" if name in twice else name for number, name in enumerate(names, 1)]
     return [
-        Prepared(name, each.model_list, each.settings, each.notes)
-        for name, each in zip(unique, prepared, strict=True)
+        Prepared(name, each.model_list, each.settings, each.notes) for name, each in zip(unique, prepared, strict=True)
     ]
 
 

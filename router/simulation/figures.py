@@ -81,7 +81,7 @@ def figures(name: str, calls: Sequence[TracedCall]) -> Figures:
         limited_callers=sum(call.error_type in _LIMITED for call in failed),
         retries=sum(max(0, len(call.attempts) - 1) for call in calls),
         fallbacks=sum(call.fallbacks for call in calls),
-        cost=sum(prices),
+        cost=sum(prices, 0.0),
         unpriced=sum(call.cost is None for call in served),
         follow_ups=len(follow_ups),
         home=sum(call.status == "succeeded" and not _broken(call) for call in follow_ups),

@@ -8,7 +8,7 @@ as the recorded attempt failed that is nearest in time: so outages last as long 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
@@ -20,6 +20,7 @@ from router.simulation.chance import draw
 from router.simulation.failures import Failure, kind_of
 from router.telemetry.traced import TracedAttempt, TracedCall
 
+_NOTHING: Final = TokenUsage()
 NEARBY: Final = 32
 """Calls served at about the same time, of which one is drawn."""
 MINUTE: Final = 60.0
@@ -34,7 +35,7 @@ class Service:
     first: float
     """To the first output."""
     total: float
-    usage: TokenUsage = TokenUsage()
+    usage: TokenUsage = _NOTHING
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ class Past:
     def service(self, at: float, usage: TokenUsage | None, chance: float) -> Service:
         """How long a call that is sent at `at`, and uses this much, takes. `chance` from 0 to 1."""
         if not self.served:
-            return Service(DEFAULT_SERVICE, DEFAULT_SERVICE, usage or TokenUsage())
+            return Service(DEFAULT_SERVICE, DEFAULT_SERVICE, usage or _NOTHING)
         middle = bisect_left(self.served, at, key=_time)
         low = max(0, min(middle - NEARBY // 2, len(self.served) - NEARBY))
         nearby = self.served[low : low + NEARBY]
@@ -154,7 +155,7 @@ class History:
 
     def _serve(self, index: int, call: TracedCall, attempt: TracedAttempt) -> None:
         total = max(attempt.duration, call.duration - attempt.started) if call.stream else attempt.duration
-        service = Service(attempt.duration, total, call.usage or TokenUsage())
+        service = Service(attempt.duration, total, call.usage or _NOTHING)
         at = call.arrival + attempt.started
         self._own[index, attempt.deployment] = service
         own = self._by_id[attempt.deployment]
@@ -190,7 +191,7 @@ class History:
         return past.service(at, usage, draw(self._seed, "service", deployment_id, call, nth, at if call is None else 0))
 
     def refusal(self, call: int | None, deployment_id: str) -> Failure | None:
-        """What the call itself is refused with there: what it was refused with, there or, if nobody took it, anywhere."""
+        """What the call itself is refused with: as it was there or, if nobody took it, anywhere."""
         known = None if call is None else self._refusals.get(call)
         if known is None:
             return None
@@ -208,6 +209,3 @@ def _failure(call: TracedCall, attempt: TracedAttempt) -> Failure | None:
         return None
     late = attempt is call.attempts[-1] and call.stream and call.first_event is not None
     return Failure(kind, attempt.error_status, attempt.error_code, attempt.duration, late)
-
-
-PastOf = Callable[[Deployment], tuple[Past, str | None]]

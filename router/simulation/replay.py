@@ -196,7 +196,9 @@ class _Stage:
         left = call.status in ("cancelled", "abandoned")
         try:
             async with asyncio.timeout(call.duration if left else None):
-                answer = await self._router.aresponses(call.model, stream=call.stream, **self._params(index, call, previous))
+                answer = await self._router.aresponses(
+                    call.model, stream=call.stream, **self._params(index, call, previous)
+                )
                 if not isinstance(answer, ResponseStream):
                     return str(answer["id"])
                 async with answer:

@@ -47,12 +47,12 @@ class Simulation:
         """
         from router.simulation.plot import draw
 
-        draw(self, path)
+        draw(self.columns, path)
 
     def __str__(self) -> str:
         from router.simulation.table import text
 
-        return text(self)
+        return text(self.columns, self.notes)
 
     def __repr__(self) -> str:
         names = ", ".join(each.name for each in self.simulated)

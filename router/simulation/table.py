@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from rich import box
@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from router.simulation.figures import Figures, Percentiles
-from router.simulation.result import Simulation
 
 WIDTH: Final = 100
 """Columns of the text that `str()` gives, and more if there are many configurations."""
@@ -24,27 +23,27 @@ _Row: TypeAlias = "tuple[str, Callable[[Figures], str], Callable[[Figures], floa
 """A label; what stands in each column; and what is compared, where less is better."""
 
 
-def table(simulation: Simulation) -> Table:
-    """The figures side by side. What is better than it was recorded is green, what is worse is red."""
+def table(columns: Sequence[Figures]) -> Table:
+    """The figures side by side; first what was recorded. What is better than that is green, what is worse is red."""
     sheet = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
     sheet.add_column("", no_wrap=True, overflow="ellipsis", max_width=48)
-    for each in simulation.columns:
+    for each in columns:
         sheet.add_column(Text(each.name, "bold"), justify="right", overflow="fold")
-    for number, rows in enumerate(_sections(simulation)):
+    for number, rows in enumerate(_sections(columns)):
         if number:
             sheet.add_section()
         for label, shown, weight in rows:
-            sheet.add_row(label, *(_cell(simulation.recorded, each, shown, weight) for each in simulation.columns))
+            sheet.add_row(label, *(_cell(columns[0], each, shown, weight) for each in columns))
     return sheet
 
 
-def text(simulation: Simulation) -> str:
+def text(columns: Sequence[Figures], notes: Iterable[str]) -> str:
     """The table, and the notes below it."""
-    width = max(WIDTH, 50 + _COLUMN * len(simulation.columns))
+    width = max(WIDTH, 50 + _COLUMN * len(columns))
     console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False)
     with console.capture() as captured:
-        console.print(table(simulation))
-        for note in simulation.notes:
+        console.print(table(columns))
+        for note in notes:
             console.print(Text(f"note: {note}"))
     return "\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n")
 
@@ -59,12 +58,15 @@ def _cell(
     return Text(shown(each), style)
 
 
-def _sections(simulation: Simulation) -> Iterator[list[_Row]]:
-    columns = simulation.columns
+def _sections(columns: Sequence[Figures]) -> Iterator[list[_Row]]:
     yield [
         ("calls", lambda each: f"{each.calls:,}", None),
         ("failed", lambda each: _part(each.failures, each.calls), lambda each: each.failures),
-        *([("left by their callers", lambda each: f"{each.left:,}", None)] if any(each.left for each in columns) else []),
+        *(
+            [("left by their callers", lambda each: f"{each.left:,}", None)]
+            if any(each.left for each in columns)
+            else []
+        ),
         *(_error(name) for name in _all(columns, lambda each: each.errors)),
     ]
     names = list(_all(columns, lambda each: each.shares))
@@ -83,7 +85,7 @@ def _sections(simulation: Simulation) -> Iterator[list[_Row]]:
         ("fallbacks", lambda each: f"{each.fallbacks:,}", lambda each: each.fallbacks),
     ]
     yield [
-        ("cost", lambda each: f"${each.cost:,.4f}" if each.cost < 100 else f"${each.cost:,.2f}", _comparable(columns)),
+        ("cost", _dollars, _comparable(columns)),
         *([("of unknown cost", lambda each: f"{each.unpriced:,}", None)] if any(e.unpriced for e in columns) else []),
     ]
     yield [
@@ -93,12 +95,18 @@ def _sections(simulation: Simulation) -> Iterator[list[_Row]]:
     ]
 
 
-def _comparable(columns: tuple[Figures, ...]) -> Callable[[Figures], float | None] | None:
+def _dollars(each: Figures) -> str:
+    if each.unpriced and not each.cost:
+        return "unknown"
+    return f"${each.cost:,.4f}" if each.cost < 100 else f"${each.cost:,.2f}"
+
+
+def _comparable(columns: Sequence[Figures]) -> Callable[[Figures], float | None] | None:
     """Costs say something about each other if no price is missing."""
     return None if any(each.unpriced for each in columns) else lambda each: each.cost
 
 
-def _all(columns: tuple[Figures, ...], of: Callable[[Figures], dict[str, int]]) -> dict[str, None]:
+def _all(columns: Sequence[Figures], of: Callable[[Figures], dict[str, int]]) -> dict[str, None]:
     return dict.fromkeys(name for each in columns for name in of(each))
 
 

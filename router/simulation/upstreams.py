@@ -19,7 +19,6 @@ from providers.errors import (
     StreamInterruptedError,
 )
 from providers.types import Connection, Deployment, HttpRequest, JsonObject
-from providers.usage import TokenUsage
 from router.simulation import answers
 from router.simulation.chance import token
 from router.simulation.failures import Failure
@@ -157,7 +156,7 @@ class Upstreams:
         call = None if asked.call is None else self._calls[asked.call]
         tier = None if call is None else call.service_tier
         model = place.past.model or deployment.model
-        answer = answers.response(identity, stem, model, tier, service.usage or TokenUsage())
+        answer = answers.response(identity, stem, model, tier, service.usage)
         if not asked.stream:
             return _Reply([(0.0, answers.body(answer))])
         first, rest = answers.stream(answer)

@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import selectors
 import time
-from typing import Final
+from collections.abc import Callable
+from contextvars import Context
+from typing import Final, TypeVarTuple
+
+_Arguments = TypeVarTuple("_Arguments")
 
 _PATIENCE: Final = 10.0
 """Seconds of real time that nothing may happen in, with nothing left to wait for."""
 _NAP: Final = 0.001
+_TICK: Final = 1e-6
+"""The least virtual time that a timer takes: who waits for a moment that rounding puts just ahead must get there."""
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -26,6 +32,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Seconds of virtual time since it was made."""
         return self._time
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*_Arguments], object],
+        *args: *_Arguments,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Call it at this virtual time, or in a moment if that is now or past."""
+        return super().call_at(max(when, self._time + _TICK), callback, *args, context=context)
 
     def skip(self, seconds: float) -> None:
         """Let virtual time pass at once."""
