@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
+
+import pytest
 
 from providers.usage import TokenUsage
-from router.simulation import Figures, Simulation, simulate
+from router.simulation import Figures, Percentiles, Simulation, simulate
 from router.telemetry.traced import TracedAttempt, TracedCall
 
 BEGAN = 1_700_000_000.0
@@ -97,6 +99,12 @@ def config(model_list: Sequence[Mapping[str, Any]], **settings: Any) -> dict[str
 def simulated(calls: Iterable[TracedCall], *configs: Mapping[str, Any], seed: int = 0) -> Simulation:
     """The simulation of calls under each of `configs`."""
     return simulate(list(calls), list(configs), seed=seed)
+
+
+def near(*seconds: float) -> Percentiles:
+    """Percentiles, give or take what rounding makes of them; one number stands for all three."""
+    p50, p90, p99 = seconds if len(seconds) == 3 else seconds * 3
+    return Percentiles(*(cast("float", pytest.approx(each)) for each in (p50, p90, p99)))
 
 
 def under(calls: Iterable[TracedCall], model_list: Sequence[Mapping[str, Any]], **settings: Any) -> Figures:

@@ -83,7 +83,7 @@ def _draw_shares(axes: Axes, columns: Sequence[Figures], names: Sequence[str]) -
         bars = axes.barh(places, own, _BAR / len(columns), color=colour, hatch=hatch, label=_short(each.name))
         axes.bar_label(bars, fmt="%.0f %%", padding=2, fontsize=7, color="#444444")
     axes.set_yticks(range(len(names)), [_short(name) or "all others" for name in names])
-    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_ylim(max(1, len(names)) - 0.5, -0.5)
     axes.margins(x=0.12)
     axes.set_xlabel("share of the calls served, %")
     axes.set_title("Who serves", fontsize=11)

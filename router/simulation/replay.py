@@ -12,7 +12,7 @@ import msgspec
 
 from checks.affinity.domain import domain
 from checks.base import Started
-from providers.errors import APIError
+from providers.errors import APIError, PreviousResponseNotFoundError
 from providers.types import Call, Deployment, Verb
 from router.pool import DeploymentHealth
 from router.registry import Registry
@@ -156,16 +156,14 @@ class _Stage:
         return self._result()
 
     async def _play(self, index: int, call: TracedCall) -> None:
-        answered: str | None = None
-        previous: str | None = None
+        going_on: str | None = None
         try:
-            previous = await self._previous(index, call)
-            answered = await self._ask(index, call, previous)
+            going_on = await self._previous(index, call)
+            going_on = await self._ask(index, call, going_on)
         finally:
             maker, made = self._made.get(call.response_id or "", (None, None))
             if made is not None and maker == index:
-                # whoever wants to go on from what failed goes on from what was before
-                made.set_result(answered or previous)
+                made.set_result(going_on)
 
     async def _previous(self, index: int, call: TracedCall) -> str | None:
         """What the call goes on from, once it is there: a caller does not go on from what has not come."""
@@ -192,7 +190,10 @@ class _Stage:
         return identity if known or gone else None
 
     async def _ask(self, index: int, call: TracedCall, previous: str | None) -> str | None:
-        """Make the call as its caller did; the id of the response. A caller who left leaves again."""
+        """Make the call as its caller did; what the next turn goes on from. A caller who left leaves again.
+
+        After a turn that failed that is what it went on from itself; nothing, if that is what was not found.
+        """
         left = call.status in ("cancelled", "abandoned")
         try:
             async with asyncio.timeout(call.duration if left else None):
@@ -205,9 +206,11 @@ class _Stage:
                     async for _ in answer:
                         pass
                 seen = answer.response
-        except (APIError, TimeoutError):
+        except PreviousResponseNotFoundError:
             return None
-        return None if seen is None else str(seen["id"])
+        except (APIError, TimeoutError):
+            return previous
+        return previous if seen is None else str(seen["id"])
 
     def _params(self, index: int, call: TracedCall, previous: str | None) -> dict[str, Any]:
         """A call's arguments: as much input as it had, and what matters to checks."""
