@@ -92,7 +92,7 @@ def _apart(trace: Trace, history: History, config: Prepared, seed: int, told: Ca
 
 
 def _result(trace: Trace, prepared: Sequence[Prepared], replays: Sequence[Replay], seed: int) -> Simulation:
-    notes = [f"{trace.damaged} lines of the trace could not be read"] if trace.damaged else []
+    notes = [f"lines of the trace that could not be read: {trace.damaged}"] if trace.damaged else []
     for config, each in zip(prepared, replays, strict=True):
         prefix = f"{config.name}: " if len(prepared) > 1 else ""
         notes += [prefix + note for note in each.notes]

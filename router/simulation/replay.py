@@ -46,9 +46,7 @@ class Replay:
     notes: tuple[str, ...]
 
 
-def replay(
-    trace: Trace, history: History, config: Prepared, seed: int, progress: Callable[[int], None] | None = None
-) -> Replay:
+def replay(trace: Trace, history: History, config: Prepared, seed: int, progress: Callable[[int], None]) -> Replay:
     """Replay `trace` under `config`. `progress` is told now and then how many calls have begun.
 
     Raises `ConfigurationError` for what is wrong with the configuration.
@@ -136,7 +134,7 @@ class _Stage:
         self._skipped = 0
         self._begun_anew = 0
 
-    async def play(self, progress: Callable[[int], None] | None) -> Replay:
+    async def play(self, progress: Callable[[int], None]) -> Replay:
         """Let each call arrive when it did, and wait for the last."""
         calls, began, now = self._trace.calls, self._trace.began, self._loop.time
         for index, call in enumerate(calls):
@@ -144,15 +142,14 @@ class _Stage:
                 self._made[call.response_id] = index, self._loop.create_future()
         async with self._router, asyncio.TaskGroup() as playing:
             for index, call in enumerate(calls):
-                if progress is not None and index % _EVERY == 0:
+                if index % _EVERY == 0:
                     progress(index)
                 if call.verb != Verb.CREATE.value:
                     self._skipped += 1
                     continue
                 await asyncio.sleep(max(0.0, call.arrival - began - now()))
                 playing.create_task(self._play(index, call))
-        if progress is not None:
-            progress(len(calls))
+        progress(len(calls))
         return self._result()
 
     async def _play(self, index: int, call: TracedCall) -> None:
@@ -234,9 +231,12 @@ class _Stage:
         found = self._sink.calls
         notes = [*self._config.notes, *self._router.notes]
         if self._skipped:
-            notes.append(f"{self._skipped} calls are not replayed: only those that create responses are")
+            notes.append(f"calls that are not replayed, as only those that create responses are: {self._skipped}")
+        refused = len(self._trace.calls) - self._skipped - len(found)
+        if refused:
+            notes.append(f"calls that are not in the figures, as their arguments were wrong from the start: {refused}")
         if self._begun_anew:
-            notes.append(f"{self._begun_anew} follow-ups begin anew, as what they go on from is not there")
+            notes.append(f"follow-ups that begin anew, as what they go on from is not there: {self._begun_anew}")
         lines = tuple(line for index in sorted(found) for line in self._decisions(index, found[index]))
         return Replay(tuple(found[index] for index in sorted(found)), lines, tuple(notes))
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from traces import AFFINITY, attempt, call, entries, failed
 
-from router.cli import main
+from router.cli import explain, main
 from router.telemetry.traced import Header
 
 ROOT = Path(__file__).parents[3]
@@ -39,7 +39,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def homing(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """The command, in a process of its own."""
-    command = [sys.executable, "-c", "import sys; from router.cli import main; sys.exit(main())", *arguments]
+    command = [sys.executable, "-c", "import sys; from router.cli import explain, main; sys.exit(main())", *arguments]
     return subprocess.run(
         command,
         capture_output=True,
@@ -124,7 +124,7 @@ def test_an_interrupt_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("command", ["simulate monday.trace then.yaml", "explain now.yaml --model gpt"])
 def test_on_a_terminal_there_is_colour(command: str) -> None:
     ours, theirs = pty.openpty()
-    code = f"import sys; from router.cli import main; sys.exit(main({command.split()!r}))"
+    code = f"import sys; from router.cli import explain, main; sys.exit(main({command.split()!r}))"
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "120"}
     child = subprocess.Popen([sys.executable, "-c", code], stdout=theirs, stderr=theirs, stdin=theirs, env=environ)
     os.close(theirs)
@@ -205,6 +205,10 @@ def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_wrong_question_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", *arguments]) == 2
     assert capsys.readouterr().err == f"homing explain: {said}\n"
+
+
+def test_what_is_no_data_is_told_as_text() -> None:
+    assert msgspec.to_builtins({"path": Path("x")}, enc_hook=explain._error) == {"path": "x"}
 
 
 @pytest.mark.parametrize("command", ["simulate", "explain"])

@@ -77,7 +77,7 @@ def test_conversations_of_before_the_trace_are_where_the_trace_shows_them() -> N
 def test_what_goes_on_from_what_is_not_there_begins_anew() -> None:
     gone = failed(0, attempt("a", 0.1, "InternalServerError"), previous_response_id="unknown")
     found = simulated([gone, call(99)], config(entries("a"), num_retries=0))
-    assert found.notes == ("1 follow-ups begin anew, as what they go on from is not there",)
+    assert found.notes == ("follow-ups that begin anew, as what they go on from is not there: 1",)
     assert found.simulated[0].follow_ups == 0
     ahead = call(0, previous_response_id="r", status="cancelled")
     found = simulated([ahead, call(1, response_id="r")], config(entries("a")))
@@ -101,7 +101,9 @@ def test_who_keeps_no_state_is_told_what_was_said() -> None:
     found = under(conversations(10), chat, **SPREAD)
     assert (found.follow_ups, found.home, found.breaks, found.failures) == (20, 20, 0, 0)
     before = [call(0, previous_response_id="old"), call(1, "b")]
-    assert simulated(before, config(chat)).notes == ("1 follow-ups begin anew, as what they go on from is not there",)
+    assert simulated(before, config(chat)).notes == (
+        "follow-ups that begin anew, as what they go on from is not there: 1",
+    )
 
 
 def test_an_owner_that_nobody_remembers_is_asked_for() -> None:

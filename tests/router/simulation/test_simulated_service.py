@@ -141,7 +141,13 @@ def test_what_is_no_creation_of_a_response_is_left_out_and_said() -> None:
     calls = [call(0), call(1, verb="get"), call(2, verb="delete")]
     found = simulated(calls, config(entries("a")))
     assert found.recorded.calls == found.simulated[0].calls == 1
-    assert found.notes == ("2 calls are not replayed: only those that create responses are",)
+    assert found.notes == ("calls that are not replayed, as only those that create responses are: 2",)
+
+
+def test_what_never_was_a_call_is_said() -> None:
+    found = simulated([call(0), call(1, model="")], config(entries("a")))
+    assert found.simulated[0].calls == 1
+    assert found.notes == ("calls that are not in the figures, as their arguments were wrong from the start: 1",)
 
 
 def test_a_group_that_there_is_not_any_more() -> None:

@@ -31,8 +31,8 @@ def test_a_trace_is_read_in_the_order_of_time_and_damage_is_told(tmp_path: Path)
     assert [each.arrival - found.began for each in found.calls] == [0, 2, 4]
     assert found.damaged == 3
     result = simulate(str(path), config(entries("a")))
-    assert result.notes == ("3 lines of the trace could not be read",)
-    assert str(result).endswith("note: 3 lines of the trace could not be read")
+    assert result.notes == ("lines of the trace that could not be read: 3",)
+    assert str(result).endswith("note: lines of the trace that could not be read: 3")
 
 
 def test_lines_may_be_parsed_already(tmp_path: Path) -> None:
