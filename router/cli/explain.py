@@ -65,8 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
         params["litellm_metadata"] = {"tags": arguments.tag}
     try:
         config = prepare(arguments.config)
-        model_list: Any = config.model_list
-        with Router(model_list, **config.settings) as router:
+        with Router(config.model_list, **config.settings) as router:
             found = router.explain(arguments.model, **params)
     except (ConfigurationError, APIError) as error:
         print(f"homing explain: {error}", file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, cast
 
@@ -122,7 +122,7 @@ def _yaml(text: str, name: str) -> object:
     class Loader(yaml.SafeLoader):
         """Refuses a key that is there twice, where YAML would let the last one win."""
 
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[object, object]:
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
             seen: set[str] = set()
             for key, _ in node.value:
                 if isinstance(key, yaml.ScalarNode) and key.value != "<<":
@@ -130,9 +130,9 @@ def _yaml(text: str, name: str) -> object:
                         place = f"{name}, line {key.start_mark.line + 1}"
                         raise ConfigurationError(f"{place}: {key.value!r} is there twice")
                     seen.add(key.value)
-            return cast("dict[object, object]", super().construct_mapping(node, deep=deep))
+            return cast("dict[Hashable, object]", super().construct_mapping(node, deep=deep))
 
-    # without this, what is merged by `<<` would be merged before it is looked at
+    # the usual constructor merges what stands under `<<` before anybody can look at the keys
     Loader.add_constructor("tag:yaml.org,2002:map", _constructed)
     try:
         return yaml.load(text, Loader)  # it is a safe one
@@ -146,8 +146,8 @@ def _yaml(text: str, name: str) -> object:
         _too_deep(name)
 
 
-def _constructed(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[object, object]:
-    return cast("dict[object, object]", loader.construct_mapping(node, deep=True))
+def _constructed(loader: yaml.SafeLoader, node: yaml.MappingNode) -> object:
+    return loader.construct_mapping(node, deep=True)
 
 
 def _too_deep(name: str) -> NoReturn:

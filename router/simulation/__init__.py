@@ -35,7 +35,7 @@ def simulate(
     slower under more load. A caller leaves when it left, and goes on from a response no sooner than it is there.
 
     `progress` is called now and then with a configuration's name, calls begun, and calls in all. Blocks until it is
-    done, some ten thousand calls in a few seconds; in a running event loop it blocks that too. Raises
+    done, about ten seconds for ten thousand calls; in a running event loop it blocks that too. Raises
     `ConfigurationError` for a trace or a configuration that can't be used.
     """
     read = read_trace(trace)

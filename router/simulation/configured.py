@@ -33,7 +33,8 @@ class Prepared:
     """A configuration to make a Router of that reaches nothing."""
 
     name: str
-    model_list: list[object]
+    model_list: list[Mapping[str, object]]
+    """As it was given, where it is no list of mappings: that is the Router's to refuse."""
     settings: dict[str, Any]
     notes: tuple[str, ...] = ()
     """What of it is not as it will be."""
@@ -59,6 +60,9 @@ def prepare(source: ConfigSource, name: str = "", environ: Mapping[str, str] | N
         if not isinstance(given, Mapping):
             raise ConfigurationError(f"config: router_settings: must be a mapping, not {type(given).__name__}")
         model_list, settings = source.get("model_list") or [], dict(given)
+    odd = next((key for key in settings if not isinstance(key, str) or key == "model_list"), None)
+    if odd is not None:
+        raise ConfigurationError(f"config: router_settings: {odd!r} is no setting")
     inside = Inside(os.environ if environ is None else environ)
     kept = {key: value for key, value in settings.items() if key not in _OUTSIDE and not key.startswith("redis_")}
     if any(key.startswith("redis_") for key in settings):
@@ -71,7 +75,7 @@ def prepare(source: ConfigSource, name: str = "", environ: Mapping[str, str] | N
         if isinstance(kept.get(key), Mapping):
             kept[key] = inside.defaults(kept[key])
     entries = [inside.entry(each) for each in model_list] if isinstance(model_list, Sequence) else model_list
-    return Prepared(name, cast("list[object]", entries), kept, tuple(notes))
+    return Prepared(name, cast("list[Mapping[str, object]]", entries), kept, tuple(notes))
 
 
 class Inside:

@@ -64,8 +64,7 @@ class _SimulatedRouter(Router):
         self._upstreams = upstreams
         self.notes: list[str] = []
         settings = {**config.settings, "record_decisions": True}
-        model_list: Sequence[Any] = config.model_list
-        super().__init__(model_list, http_client=upstreams, callbacks=[take], **parts, **settings)
+        super().__init__(config.model_list, http_client=upstreams, callbacks=[take], **parts, **settings)
         self._recorder.wall = wall
 
     def _swap(self, registry: Registry) -> None:

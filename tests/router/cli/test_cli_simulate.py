@@ -23,7 +23,9 @@ ROOT = Path(__file__).parents[3]
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A trace and two configurations."""
     calls = [
-        call(index / 5, "ab"[index % 2], first=0.2 if index % 3 else None, response_id=f"r{index}")
+        call(
+            index / 5, "ab"[index % 2], 0.5 + index % 7 / 10, first=0.2 if index % 3 else None, response_id=f"r{index}"
+        )
         for index in range(60)
     ]
     calls += [call(20 + index, "ab"[index % 2], previous_response_id=f"r{index}") for index in range(20)]

@@ -49,6 +49,11 @@ def test_whoever_shares_an_account_holds_it_too() -> None:
     assert under(conversations(21), entries("a", "b", api_key="os.environ/ONE_KEY"), **loose).breaks == 0
 
 
+def test_one_key_at_two_vendors_is_not_one_place() -> None:
+    two = entries("a", "b", api_key="os.environ/ONE_KEY", b={"model": "xai/grok"})
+    assert under(conversations(21), two, **SPREAD, optional_pre_call_checks=[]).breaks > 10
+
+
 def test_a_home_that_is_down_loses_its_conversations_unless_they_are_told_elsewhere() -> None:
     calls = conversations(10, turns=1)
     calls += [

@@ -159,6 +159,8 @@ def test_a_configuration_is_not_changed() -> None:
     [
         ({"models": []}, "config: unknown key 'models'; give model_list and router_settings"),
         ({"model_list": [], "router_settings": [1]}, "config: router_settings: must be a mapping, not list"),
+        ({"model_list": [], "router_settings": {1: 2}}, "config: router_settings: 1 is no setting"),
+        ({"router_settings": {"model_list": []}}, "config: router_settings: 'model_list' is no setting"),
         ({"model_list": 3}, "model_list: must be a list of mappings, not int"),
         ({"model_list": ["x"]}, r"model_list\[0\]: must be a mapping, not str"),
         ({"model_list": [{"model_name": "g", "litellm_params": 3}]}, r"model_list\[0\].litellm_params: must be"),
