@@ -81,9 +81,11 @@ from router.telemetry.callbacks import CallbackStats
 from router.telemetry.logs import JsonFormatter
 from router.telemetry.record import AttemptRecord, CallRecord
 from router.telemetry.spend import Spend, Totals
+from router.telemetry.trace import TraceRecording
 from strategies.base import Candidate, Strategy
 
 if TYPE_CHECKING:
+    from router.simulation import Simulation, simulate
     from router.telemetry.otel.telemetry import OpenTelemetry
     from router.telemetry.prometheus.metrics import PrometheusMetrics
 
@@ -135,6 +137,7 @@ __all__ = [
     "RouterError",
     "Routing",
     "ServiceUnavailableError",
+    "Simulation",
     "Spend",
     "Strategy",
     "StreamInterruptedError",
@@ -142,6 +145,7 @@ __all__ = [
     "Timeout",
     "TokenUsage",
     "Totals",
+    "TraceRecording",
     "TransportError",
     "UnknownModelError",
     "UnprocessableEntityError",
@@ -157,11 +161,14 @@ __all__ = [
     "get_responses",
     "list_input_items",
     "responses",
+    "simulate",
 ]
 
 _LATER = {
     "OpenTelemetry": "router.telemetry.otel.telemetry",
     "PrometheusMetrics": "router.telemetry.prometheus.metrics",
+    "Simulation": "router.simulation",
+    "simulate": "router.simulation",
 }
 """What few use is imported when it is first asked for."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +23,7 @@ from router.telemetry.base import Exposing
 from router.telemetry.callbacks import CallbackStats
 from router.telemetry.recorder import Recorder
 from router.telemetry.spend import Spend, SpendSink
+from router.telemetry.trace import TraceRecording
 
 FLUSH = 5.0
 """Seconds that closing, and `flush`, wait for callbacks to take their records."""
@@ -96,3 +99,26 @@ class Operations:
     def explain(self, model: str, **params: Any) -> Explanation:
         """As `aexplain`, for synchronous callers."""
         return self._portal.run(self.aexplain(model, **params))
+
+    def record(self, path: str | os.PathLike[str]) -> TraceRecording:
+        """Write each call from now on to a trace, for `router.simulate`, until the recording is closed.
+
+        Nothing of what is asked or answered, no metadata, no secrets: sizes, times, ids, outcomes. A trace that is
+        there already is gone on with. Raises `ConfigurationError` if the file can't be written.
+        """
+        recording = TraceRecording(path, self._stop_recording)
+        self._recorder.sinks = [*self._recorder.sinks, recording]
+        return recording
+
+    def _stop_recording(self, recording: TraceRecording) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            if self._portal.running:  # what synchronous callers did is delivered there
+                self._portal.run(self._settle())
+        else:
+            self._recorder.settle()
+        self._recorder.sinks = [sink for sink in self._recorder.sinks if sink is not recording]
+
+    async def _settle(self) -> None:
+        self._recorder.settle()

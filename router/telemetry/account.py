@@ -64,6 +64,7 @@ def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
         attempts=attempts,
         retries=max(0, len(attempts) - 1),
         fallbacks=0 if run is None else len(run.plan.visited),
+        max_output_tokens=_limit(call),
         usage=opened.usage,
         partial=opened.partial,
         cost=None if cost is None else cost.total,
@@ -152,6 +153,11 @@ def _attempt(attempt: Attempt, status: Status, error: APIError | None, policy: P
         attempt.decision,
         error.message if error is not None and policy.contents else None,
     )
+
+
+def _limit(call: Call) -> int | None:
+    most = call.body.get("max_output_tokens")
+    return most if type(most) is int else None
 
 
 def _text(json: JsonObject, name: str) -> str | None:

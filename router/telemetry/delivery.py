@@ -65,6 +65,12 @@ class Delivery:
         if not self._scheduled or self._loop is None or not self._loop.is_running():
             self._schedule(opened.loop)
 
+    def drain(self) -> None:
+        """Deliver all that waits, now; what should run first runs when it is needed, which may block."""
+        with suppress(IndexError):  # nothing waits any more
+            while True:
+                self._one(self._waiting.popleft())
+
     async def flush(self, timeout: float) -> bool:
         """Deliver all that waits, `timeout` seconds at most; whether nothing waits any more."""
         clock = asyncio.get_running_loop().time

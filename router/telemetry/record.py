@@ -107,6 +107,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Attempts after the first."""
     fallbacks: int = 0
     """Groups that it turned to after the first."""
+    max_output_tokens: int | None = None
+    """The most that was asked for; None: no limit was given."""
     usage: TokenUsage | None = None
     """None: the vendor told none, or nothing was used."""
     partial: bool = False

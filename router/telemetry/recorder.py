@@ -22,6 +22,7 @@ from router.telemetry.base import LossTeller, Sink, Tracer
 from router.telemetry.callbacks import CallbackSink, CallbackStats
 from router.telemetry.delivery import Delivery
 from router.telemetry.opened import OpenCall
+from router.telemetry.trace import TraceRecording
 from router.telemetry.tracing import follow
 
 _log = logging.getLogger("router.telemetry")
@@ -113,8 +114,12 @@ class Recorder:
         if not await self._delivery.flush(timeout):
             return False
         left = max(0.0, timeout - (asyncio.get_running_loop().time() - began))
-        callbacks = [sink for sink in self.sinks if isinstance(sink, CallbackSink)]
+        callbacks = [sink for sink in self.sinks if isinstance(sink, CallbackSink | TraceRecording)]
         return all(await asyncio.gather(*(each.flush(left) for each in callbacks)))
+
+    def settle(self) -> None:
+        """Make the records of the calls that are over, now; may block until prices are loaded."""
+        self._delivery.drain()
 
     async def aclose(self, timeout: float) -> None:
         """Flush, and stop what still runs on this loop."""
