@@ -25,6 +25,12 @@ _CALL_TYPES: Final = {
     "compact": "acompact_responses",
     "input_tokens": "acount_input_tokens",
 }
+_UNKNOWN: Final = (
+    *("user_api_key_hash", "user_api_key_alias", "user_api_key_user_id", "user_api_key_user_email"),
+    *("user_api_key_team_id", "user_api_key_team_alias", "user_api_key_org_id"),
+    *("spend_logs_metadata", "requester_metadata", "requester_ip_address"),
+)
+"""Metadata that loggers look up and that only LiteLLM's proxy could fill in."""
 _CANCELLED: Final = 499
 """The status that servers log for a client that closed the connection."""
 
@@ -78,6 +84,7 @@ def payload_of(
         "input": asked,
         "call_type": _CALL_TYPES[record.verb],
         "litellm_call_id": record.id,
+        "litellm_trace_id": _named(record, "trace_id", "litellm_trace_id") or record.id,
         "log_event_type": "failed_api_call" if failed(record) else "successful_api_call",
         "custom_llm_provider": record.provider,
         "user": record.end_user,
@@ -87,8 +94,11 @@ def payload_of(
         "litellm_metadata": dict(record.metadata),
         "response_cost": record.cost if record.cost_breakdown is not None else 0.0,
         "cache_hit": False,
+        "api_call_start_time": start,
         "start_time": start,
         "end_time": end,
+        "additional_args": {},
+        "standard_callback_dynamic_params": {},
         "completion_start_time": datetime.fromtimestamp(_first(record)),
     }
     if record.stream and response is not None:
@@ -102,18 +112,19 @@ def payload_of(
 def _standard(record: CallRecord, kwargs: Payload, response: Response | None, contents: bool) -> Payload:
     """LiteLLM's `StandardLoggingPayload`."""
     usage, error = record.usage, kwargs.get("exception")
-    end = record.started + record.duration
+    end, status = record.started + record.duration, "failure" if failed(record) else "success"
     reason = None if record.cost_breakdown is None else record.cost_breakdown.reason
     return {
         "id": record.response_id or record.id,
-        "trace_id": _named(record, "trace_id", "litellm_trace_id") or record.id,
+        "trace_id": kwargs["litellm_trace_id"],
         "session_id": _named(record, "session_id", "litellm_session_id"),
         "litellm_call_id": record.id,
         "call_type": kwargs["call_type"],
         "stream": record.stream,
-        "status": "failure" if failed(record) else "success",
+        "status": status,
+        "status_fields": {"llm_api_status": status, "guardrail_status": "not_run"},
         "error_str": None if error is None else str(error),
-        "error_information": None if error is None else _error(record, error),
+        "error_information": _error(record, error),
         "custom_llm_provider": record.provider,
         "model": kwargs["model"],
         "model_id": record.deployment_id,
@@ -132,8 +143,8 @@ def _standard(record: CallRecord, kwargs: Payload, response: Response | None, co
         "end_user": record.end_user,
         "request_tags": list(record.tags),
         "metadata": kwargs["litellm_params"]["metadata"] | {"usage_object": _chat_usage(record)},
-        "messages": kwargs["input"],
-        "response": None if response is None else dict(response.to_dict()),
+        "messages": kwargs["messages"],
+        "response": {} if response is None else dict(response.to_dict()),
         "model_parameters": kwargs["optional_params"],
         "hidden_params": {
             "model_id": record.deployment_id,
@@ -153,6 +164,7 @@ def _standard(record: CallRecord, kwargs: Payload, response: Response | None, co
 def _metadata(record: CallRecord) -> Payload:
     """What the caller gave, and where the call went. `partial`: its usage is that of a stream that was left."""
     return {
+        **dict.fromkeys(_UNKNOWN),
         **record.metadata,
         "model_group": record.group or record.model,
         "deployment": record.deployment_model,
@@ -167,7 +179,8 @@ def _metadata(record: CallRecord) -> Payload:
 
 
 def _parameters(record: CallRecord, contents: bool) -> Payload:
-    return {name: value for name, value in record.parameters.items() if contents or name in SETTINGS}
+    told = {name: value for name, value in record.parameters.items() if contents or name in SETTINGS}
+    return {**told, "stream": True} if record.stream else told
 
 
 def _usage(record: CallRecord) -> JsonObject | None:
@@ -218,9 +231,11 @@ def _cost(record: CallRecord) -> Payload | None:
     }
 
 
-def _error(record: CallRecord, error: Exception) -> Payload:
+def _error(record: CallRecord, error: APIError | None) -> Payload:
+    if error is None:
+        return dict.fromkeys(("error_code", "error_class", "llm_provider", "error_message", "traceback"), "")
     return {
-        "error_code": str(getattr(error, "status_code", "")),
+        "error_code": str(error.status_code),
         "error_class": record.error_type,
         "llm_provider": record.provider,
         "error_message": str(error),

@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -136,18 +135,15 @@ class JsonFormatter(logging.Formatter):
             return jsonio.dumps(said).decode()
 
 
-_NAMES: Final = attrgetter(
-    *("id", "model", "group", "deployment_model", "response_id", "previous_response_id", "response_model"),
-    *("response_status", "incomplete_reason", "service_tier", "error_code", "end_user", "tenant"),
-)
-"""What callers and vendors can put words into, in any record."""
-
-
 def _names(call: CallRecord) -> str:
-    """All of them in one text, a blank before each."""
-    names = " ".join(["", *filter(None, _NAMES(call)), *call.tags])
-    if call.parameters:
-        names += f" {call.parameters}"
+    """All that callers and vendors can put words into, in any record."""
+    names = (
+        f"{call.model} {call.group} {call.deployment_model} {call.response_id} {call.previous_response_id} "
+        f"{call.response_model} {call.response_status} {call.incomplete_reason} {call.service_tier} "
+        f"{call.error_code} {call.end_user} {call.tenant} {call.id}"
+    )
+    if call.tags or call.parameters:
+        names = f"{names} {call.tags} {call.parameters}"
     if len(call.attempts) > 1:
         names = " ".join([names, *(each.error_code for each in call.attempts if each.error_code)])
     return names
@@ -155,8 +151,7 @@ def _names(call: CallRecord) -> str:
 
 def _tells(call: CallRecord) -> bool:
     """Whether it holds texts of which nothing is known."""
-    told = call.input, call.output, call.error_message
-    return bool(call.metadata) or any(each is not None for each in told)
+    return bool(call.input is not None or call.output is not None or call.error_message is not None or call.metadata)
 
 
 def _plain(value: object) -> object:

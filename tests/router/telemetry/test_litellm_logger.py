@@ -181,7 +181,9 @@ async def test_what_a_success_is_told_with(stream: bool) -> None:
         "stream": stream,
         "status": "success",
         "error_str": None,
-        "error_information": None,
+        "error_information": dict.fromkeys(
+            ("error_code", "error_class", "llm_provider", "error_message", "traceback"), ""
+        ),
         "custom_llm_provider": "openai",
         "model": "gpt-4o",
         "model_id": "u0",
@@ -200,8 +202,8 @@ async def test_what_a_success_is_told_with(stream: bool) -> None:
         },
         "end_user": "ann",
         "request_tags": ["paid"],
-        "messages": REDACTED,
-        "model_parameters": {"temperature": 0.5},
+        "messages": [{"role": "user", "content": REDACTED}],
+        "model_parameters": {"temperature": 0.5, **({"stream": True} if stream else {})},
         "cache_hit": False,
         "saved_cache_cost": 0.0,
     }
@@ -265,7 +267,7 @@ async def test_what_a_failure_is_told_with(fault: str) -> None:
     assert (exception.status_code, exception.code, exception.deployment_id) == (error.status_code, error.code, "u0")
     assert error.message not in str(exception)
     payload = kwargs["standard_logging_object"]
-    assert (payload["status"], payload["error_str"], payload["response"]) == ("failure", str(exception), None)
+    assert (payload["status"], payload["error_str"], payload["response"]) == ("failure", str(exception), {})
     assert payload["error_information"] == {
         "error_code": str(error.status_code),
         "error_class": type(error).__name__,
