@@ -148,6 +148,10 @@ class Deployment:
     cooldown_time: float | None = None
     """Seconds the breaker stays open; None: the Router's rule."""
     num_retries: int | None = None
+    health_check: Literal["off", "models", "call"] | None = None
+    """How it is asked whether it is well; None: as the Router says."""
+    health_check_model: str | None = None
+    """The model that a health check calls, where `model` has a `*`."""
     max_input_tokens: int | None = None
     info: Mapping[str, Json] = field(default_factory=dict, repr=False)
     """`model_info` beyond what the Router reads, kept for `get_model_list`."""
