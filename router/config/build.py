@@ -146,7 +146,6 @@ class Builder:
                 model_place, "has a '*' but model_name has none to fill it; write one there, e.g. 'openai/*'"
             )
 
-
     def _check_health_check(self, site: Site, named: str, place: str) -> None:
         if "*" not in site.model:
             self._problems.add(place, "is for models with a '*'; a health check calls this deployment's own model")

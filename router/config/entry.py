@@ -10,7 +10,18 @@ from pydantic import Field
 from router.config.credentials import Credentials
 from router.config.refusals import MODEL_INFO, PARAMS
 from router.config.strict import Amount, AnyJson, Count, JsonMapping, Name, Number, PositiveCount, Seconds, Strict
-from router.config.values import Address, DialectName, File, Headers, HealthChecks, Identifier, Printable, Proxy, Queries, Verify
+from router.config.values import (
+    Address,
+    DialectName,
+    File,
+    Headers,
+    HealthChecks,
+    Identifier,
+    Printable,
+    Proxy,
+    Queries,
+    Verify,
+)
 from router.hints import closest
 
 

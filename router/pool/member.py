@@ -45,8 +45,8 @@ class Member:
 
     __slots__ = (
         "alarm", "allowance", "breaker", "calls", "cap", "cost", "deployment", "failures", "fresh_until", "group",
-        "id", "in_flight", "kind", "last_check", "level_slot", "limits", "measure", "ready", "rpm", "share", "slot", "tier", "tpm",
-        "weight", "weighted",
+        "id", "in_flight", "kind", "last_check", "level_slot", "limits", "measure", "ready", "rpm", "share", "slot",
+        "tier", "tpm", "weight", "weighted",
     )  # fmt: skip
 
     def __init__(self, deployment: Deployment, breaker: Breaker, measure: Measure) -> None:

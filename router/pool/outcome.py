@@ -95,9 +95,7 @@ def blocked(group: Group, member: Member, seconds: float, now: float) -> list[Ne
     return [(member.id, "quota", seconds)] if seconds >= _WORTH_TELLING else []
 
 
-def _failed(
-    group: Group, sent: Sent, error: APIError, now: float, counted: Callable[[int, float], bool]
-) -> list[News]:
+def _failed(group: Group, sent: Sent, error: APIError, now: float, counted: Callable[[int, float], bool]) -> list[News]:
     member, breaker = sent.member, sent.member.breaker
     probe_failed = sent.probe and sent.epoch == breaker.epoch and breaker.state is State.HALF_OPEN
     if not (probe_failed or counted(sent.epoch, now)) or not group.settings.enabled:

@@ -136,7 +136,7 @@ class Probe:
         return _LISTED not in deployment.memo and (inspection.proven or inspection.probe)
 
     async def _exchange(self, deployment: Deployment, call: Call | None) -> _Answer | None:
-        """Send, and read the answer; None if there is nothing to ask. Raises what the answer, or its lack, stands for."""
+        """The answer; None if there is nothing to ask. Raises what the answer, or its lack, stands for."""
         limit = asyncio.timeout(self._timeout)
         provider = provider_of(deployment)
         try:
@@ -176,9 +176,7 @@ class _Check:
     def found(self, ok: bool | None, error: str | None = None, note: str = "") -> HealthCheck:
         """What it found."""
         deployment = self.deployment
-        return HealthCheck(
-            deployment.id, deployment.group, self.kind, ok, self._wall(), self.took, error, note[:_NOTE]
-        )
+        return HealthCheck(deployment.id, deployment.group, self.kind, ok, self._wall(), self.took, error, note[:_NOTE])
 
 
 def _request(provider: Provider, deployment: Deployment, call: Call | None, token: Token | None) -> HttpRequest | None:

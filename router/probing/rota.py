@@ -57,7 +57,7 @@ class Rota:
         for suspect, at in list(self._suspects.items()):
             if at <= now and len(found) < room:
                 del self._suspects[suspect]
-                if suspect in known:
+                if suspect in known and self._pool.suspected(suspect):  # and no call has decided it since
                     found[suspect] = known[suspect]
         if self._next is not None and now >= self._next and len(found) < room:
             turn = next(iter(self._turns))

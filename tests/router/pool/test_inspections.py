@@ -131,7 +131,8 @@ def test_that_a_call_was_served_excuses_one_that_failed(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [AuthenticationError("x"), PermissionDeniedError("x"), ModelNotFoundError("x"), InsufficientQuotaError("x")]
+    "error",
+    [AuthenticationError("x"), PermissionDeniedError("x"), ModelNotFoundError("x"), InsufficientQuotaError("x")],
 )
 def test_a_key_a_model_or_a_bill_at_fault_opens_it_for_a_minute(pool: Pool, error: APIError) -> None:
     check(pool, error)
