@@ -97,8 +97,15 @@ class Prober:
 
     async def run(self) -> None:
         """Check deployments in turn until cancelled, or closed."""
-        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        self._pool.on_open = self._stir
+        loop = asyncio.get_running_loop()
+        self._loop, self._task = loop, asyncio.current_task()
+
+        def stir() -> None:
+            """Something may be due earlier than was thought."""
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self._stirred.set)
+
+        self._pool.on_open = stir
         self._pool.watch(self.wanted)
         try:
             while True:
@@ -140,12 +147,6 @@ class Prober:
         if not task.cancelled() and task.exception() is not None:
             _log.error("a health check broke off", exc_info=task.exception())
         self._stirred.set()
-
-    def _stir(self) -> None:
-        """Something may be due earlier than was thought."""
-        if self._loop is not None:
-            with suppress(RuntimeError):  # it has ended
-                self._loop.call_soon_threadsafe(self._stirred.set)
 
     async def _rest(self, seconds: float) -> None:
         """For so long, or until stirred."""

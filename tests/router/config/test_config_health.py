@@ -1,4 +1,4 @@
-"""How deployments are to be asked how they are: the settings, LiteLLM's names for them, and what is wrong with others."""
+"""How deployments are to be asked how they are: the settings, LiteLLM's names for them, and what is wrong."""
 
 from typing import Any
 

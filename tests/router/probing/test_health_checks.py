@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -369,6 +369,20 @@ async def test_asking_by_a_call_is_no_call_of_anybodys(clock: Clock) -> None:
     assert records == []
 
 
+async def test_a_wildcard_s_models_are_called_by_name() -> None:
+    async with serving(2) as upstreams:
+        named = {"id": "u1", "health_check_model": "openai/gpt-nano"}
+        wild = [entry(each, "any/*", model="openai/*") for each in upstreams]
+        router = Router([wild[0], {**wild[1], "model_info": named}])
+        found = await router.acheck_health(kind="call")
+        assert [(each.kind, each.ok) for each in found] == [("models", True), ("call", True)]
+        found = await router.acheck_health("any/gpt-large", "call")
+        assert [(each.kind, each.ok) for each in found] == [("call", True), ("call", True)]
+        models = [[record.body["model"] for record in each.requests if record.body] for each in upstreams]  # type: ignore[call-overload, index]  # JSON
+        assert models == [["gpt-large"], ["gpt-nano", "gpt-large"]]
+        await closed(router, upstreams)
+
+
 async def test_many_are_asked_a_few_at_a_time() -> None:
     async with serving(1, Behaviour(latency=0.05)) as upstreams:
         seen = 0
@@ -443,7 +457,7 @@ class Answers:
 class _Reply:
     def __init__(self, status: int, content: bytes) -> None:
         self.status = status
-        self.headers: dict[str, str] = {}
+        self.headers: Mapping[str, str] = {}
         self._content = content
 
     async def read(self) -> bytes:
@@ -607,7 +621,7 @@ async def test_a_token_is_fetched_and_one_that_was_refused_is_fetched_anew() -> 
     )  # fmt: skip
     for kind in ("models", "call"):
         answers.say = (200, b'{"object": "response", "output": []}')
-        await router.acheck_health(kind=kind)  # type: ignore[arg-type]
+        await router.acheck_health(kind=kind)
     answers.say = (401, b"")
     await router.acheck_health()
     answers.say = (200, b"{}")
