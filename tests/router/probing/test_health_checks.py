@@ -291,6 +291,13 @@ async def closed_now(router: Router) -> None:
         await router.aclose()
 
 
+async def test_nobody_is_checked_for_a_router_that_is_closed() -> None:
+    router = Router([], health_checks=True)
+    await router.aclose()
+    router.add_deployment(entry("http://127.0.0.1:1"))
+    assert threads() == 0
+
+
 def test_closing_from_synchronous_code_ends_checks_too() -> None:
     timeline = Timeline()
     with SimulatedUpstream.in_thread("u0") as upstream:
