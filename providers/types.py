@@ -150,6 +150,10 @@ class Deployment:
     cooldown_time: float | None = None
     """Seconds the breaker stays open; None: the Router's rule."""
     num_retries: int | None = None
+    health_check: Literal["off", "models", "call"] | None = None
+    """How it is asked whether it is well; None: as the Router says."""
+    health_check_model: str | None = None
+    """The model that a health check calls, where `model` has a `*`."""
     max_input_tokens: int | None = None
     prices: Rates | None = None
     """What it costs, where that is not what its vendor publishes."""

@@ -73,7 +73,7 @@ from router.functions import (
     list_input_items,
     responses,
 )
-from router.pool import DeploymentHealth
+from router.pool import DeploymentHealth, HealthCheck
 from router.router import Router
 from router.stream import ResponseStream
 from router.sync import SyncResponseStream
@@ -114,6 +114,7 @@ __all__ = [
     "DeploymentHealth",
     "Event",
     "Explanation",
+    "HealthCheck",
     "HomeLostError",
     "InsufficientQuotaError",
     "InternalServerError",

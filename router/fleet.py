@@ -14,7 +14,9 @@ from router import wiring
 from router.config import RouterSettings, build_deployment, describe, json_schema, load
 from router.engine import Engine
 from router.pool import Pool
+from router.probing import Prober
 from router.registry import Registry
+from router.sync import Portal
 
 
 class Fleet:
@@ -29,6 +31,8 @@ class Fleet:
     _engine: Engine
     _strategies: wiring.StrategyFactory
     _remembered: Remembered
+    _portal: Portal
+    _prober: Prober
     _given: tuple[PreCallCheck, ...]
     _checks: tuple[PreCallCheck, ...]
 
@@ -78,6 +82,7 @@ class Fleet:
         return [describe(each) for each in members]
 
     def _swap(self, registry: Registry) -> None:
+        self._prober.accept(registry.by_id.values())
         for deployment in registry.by_id.values():
             provider_of(deployment)  # so that its translator is loaded now, not while calls are on their way
         for check in (*self._given, self._remembered):
@@ -91,6 +96,7 @@ class Fleet:
             {name: (members, self._strategies.strategy(name)) for name, members in registry.groups.items()}
         )
         self._registry = registry
+        self._prober.begin(registry.by_id.values(), self._portal.start)
 
     def _locate(self, deployment_id: str) -> Deployment | None:
         return self._registry.by_id.get(deployment_id)

@@ -13,8 +13,10 @@ from checks.base import PreCallCheck
 from providers.errors import ConfigurationError
 from providers.types import Verb
 from router.explain import Explanation, explain
+from router.hints import did_you_mean
 from router.placing import place
-from router.pool import DeploymentHealth, Pool
+from router.pool import DeploymentHealth, HealthCheck, Kind, Pool
+from router.probing import Prober
 from router.registry import Registry
 from router.request import Request
 from router.shared import Stores
@@ -39,10 +41,32 @@ class Operations:
     _portal: Portal
     _recorder: Recorder
     _spend: SpendSink
+    _prober: Prober
 
     def health(self) -> list[DeploymentHealth]:
-        """What is known of each deployment now: breaker, calls in flight, latency, failures, quota."""
+        """What is known of each deployment now: breaker, calls in flight, latency, failures, quota, last check."""
         return self._pool.health()
+
+    async def acheck_health(self, model: str | None = None, kind: Kind | None = None) -> list[HealthCheck]:
+        """Ask deployments now whether they are well, and let their breakers know; what was found, in their order.
+
+        `model`: those it stands for; default: all. `kind`: `"models"`, a request for the models there are, which is
+        free; or `"call"`, for one token, which is paid for; default: as each is checked otherwise, or `"models"`.
+        Takes `health_check_timeout` for each 32 of them at most. A sick deployment raises nothing; raises
+        `UnknownModelError` for a name nobody has, `ConfigurationError` for a kind there is not.
+        """
+        if kind not in (None, "models", "call"):
+            raise ConfigurationError(f"kind: must be 'models' or 'call'{did_you_mean(str(kind), ('models', 'call'))}")
+        registry = self._registry
+        if model is None:
+            return await self._prober.check(tuple(registry.by_id.values()), kind)
+        found = registry.resolve(model)
+        members = registry.groups[found.group] if found.deployment is None else (found.deployment,)
+        return await self._prober.check(members, kind, found.wildcard)
+
+    def check_health(self, model: str | None = None, kind: Kind | None = None) -> list[HealthCheck]:
+        """As `acheck_health`, for synchronous callers."""
+        return self._portal.run(self.acheck_health(model, kind))
 
     def affinity_stats(self) -> AffinityStats:
         """How often homes were looked up, and with what result; zeros without `responses_api_deployment_check`."""

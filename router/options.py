@@ -58,6 +58,9 @@ class RouterOptions(TypedDict, total=False):
     discover: bool | None
     transcript_max_bytes: int
     affinity_max_entries: int
+    health_checks: Literal["off", "models", "call"] | bool
+    health_check_interval: float
+    health_check_timeout: float
     callback_queue: int
     price_updates: bool
     record_contents: bool

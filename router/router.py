@@ -36,6 +36,7 @@ from router.placing import place
 from router.plan import Plan, Target
 from router.pool import Pool
 from router.pricing.prices import Prices
+from router.probing import Probe, Prober
 from router.registry import Registry
 from router.request import Request
 from router.run import Place, Run
@@ -135,6 +136,16 @@ class Router(Verbs, Fleet, Operations):
             health=self._pool.health,
             clock=clock,
         )
+        probe = Probe(self._pool, self._transport, self._settings.health_check_timeout, clock)
+        self._prober = Prober(
+            self._pool,
+            probe,
+            self._settings.health_checks,
+            self._settings.health_check_interval,
+            clock=clock,
+            rng=rng,
+            sleep=sleep,
+        )
         self._portal = Portal()
         weakref.finalize(self, self._portal.stop)
         self._swap(Registry(wiring.completed(deployments, self._settings), self._aliases))
@@ -183,6 +194,7 @@ class Router(Verbs, Fleet, Operations):
     async def _close_loop(self) -> None:
         """Close what belongs to the running event loop."""
         self._engine.end_calls()
+        await self._prober.aclose()
         await self._recorder.aclose(FLUSH)
         try:
             if "_fetcher" in self.__dict__:

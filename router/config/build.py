@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import cast
 
+from providers.probes import capture
 from providers.rates import Rates
 from providers.types import Connection, Deployment, Dialect, Json
 from router.config.costs import Costs
@@ -93,6 +94,8 @@ class Builder:
         site = lookup.site(*found)
         if site is not None and group is not None:
             self._check_wildcard(group, site.model, entry.place("model_name"), fields.place("model"))
+            if params.health_check_model is not None:
+                self._check_health_check(site, params.health_check_model, fields.place("health_check_model"))
         return params, site
 
     def _group(self, entry: Fields) -> str | None:
@@ -145,6 +148,12 @@ class Builder:
                 model_place, "has a '*' but model_name has none to fill it; write one there, e.g. 'openai/*'"
             )
 
+    def _check_health_check(self, site: Site, named: str, place: str) -> None:
+        if "*" not in site.model:
+            self._problems.add(place, "is for models with a '*'; a health check calls this deployment's own model")
+        elif not capture(site.vendor.name, site.model, named):
+            self._problems.add(place, f"is none of the models that {site.vendor.name}/{site.model} stands for")
+
 
 def _deployment(
     group: str, given_id: str | None, params: Params, site: Site, metadata: Mapping[str, Json]
@@ -190,6 +199,8 @@ def _deployment(
         idle_timeout=params.idle_timeout,
         cooldown_time=params.cooldown_time,
         num_retries=params.num_retries,
+        health_check=params.health_check,
+        health_check_model=params.health_check_model,
         max_input_tokens=params.max_input_tokens,
         prices=_rates(params),
         info=metadata,

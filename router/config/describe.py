@@ -28,6 +28,8 @@ _SHOWN = (
     "idle_timeout",
     "cooldown_time",
     "num_retries",
+    "health_check",
+    "health_check_model",
     "max_input_tokens",
 )
 

@@ -12,7 +12,18 @@ from router.config.costs import Costs
 from router.config.credentials import Credentials
 from router.config.refusals import MODEL_INFO, PARAMS
 from router.config.strict import Amount, AnyJson, Count, JsonMapping, Name, Number, PositiveCount, Seconds, Strict
-from router.config.values import Address, DialectName, File, Headers, Identifier, Printable, Proxy, Queries, Verify
+from router.config.values import (
+    Address,
+    DialectName,
+    File,
+    Headers,
+    HealthChecks,
+    Identifier,
+    Printable,
+    Proxy,
+    Queries,
+    Verify,
+)
 from router.hints import closest
 
 
@@ -75,6 +86,10 @@ class Traits(Costs):
     """Ids of files and vector stores that its account holds."""
     cooldown_time: Amount | None = None
     """Seconds it rests after failures; unset: the Router's rule."""
+    health_check: HealthChecks | None = None
+    """How it is asked whether it is well: not at all (`off`), for its `models`, or by a `call`; unset: the Router's."""
+    health_check_model: Name | None = None
+    """The model that a `call` goes to, where `model` has a `*`."""
     max_input_tokens: PositiveCount | None = None
     """Tokens of input the model takes."""
 

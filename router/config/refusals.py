@@ -51,6 +51,9 @@ MODEL_INFO: Mapping[str, str] = {
     **_all(("input_cost_per_second", "output_cost_per_second"), _UNPRICED),
     **_all(("itpm", "otpm"), "input and output tokens are limited together; use tpm"),
     **_all(("allowed_fails", "allowed_fails_policy"), "the breaker is set for the whole Router, by allowed_fails"),
+    "disable_background_health_check": "write health_check: 'off'",
+    "health_check_timeout": "it is an argument of the Router",
+    "health_check_max_tokens": "a health check asks for as few tokens as can be",
     "access_windows": "deployments serve at any time",
     "blocked": "leave the deployment out of model_list, or delete_deployment it",
     "enable_tag_filtering": "it is an argument of the Router",
@@ -58,16 +61,15 @@ MODEL_INFO: Mapping[str, str] = {
 """In `model_info`, where other unknown names are kept."""
 
 _CACHES = "responses are not cached"
-_HEALTH = "health is judged by the calls themselves, for every strategy"
+_ROUTING = "what health checks find goes to the breaker, which every strategy respects; set health_checks"
 
 SETTINGS: Mapping[str, str] = {
     **_all(("cache_responses", "cache_kwargs", "caching_groups"), _CACHES),
     **_all(("assistants_config", "search_tools", "guardrail_list", "plugins"), "only the Responses API is routed"),
-    **_all(
-        ("enable_health_check_routing", "health_check_staleness_threshold", "health_check_ignore_transient_errors"),
-        _HEALTH,
-    ),
-    "background_health_check_model_groups": _HEALTH,
+    "enable_health_check_routing": _ROUTING,
+    "health_check_staleness_threshold": "what a health check finds holds as long as what a call finds",
+    "health_check_ignore_transient_errors": "one failure opens no breaker; see allowed_fails",
+    "background_health_check_model_groups": "set health_check of the deployments: 'off', 'models' or 'call'",
     **_all(("polling_interval", "default_priority"), "there is no priority queue; calls wait on on_all_down='wait'"),
     **_all(("set_verbose", "debug_level"), "set the level of the logger 'router' with the logging module"),
     **_all(("success_callback", "failure_callback"), "put them into callbacks; LiteLLM's loggers are taken"),

@@ -20,6 +20,7 @@ from router.config.targets import (
     Targets,
     UserHeader,
 )
+from router.config.values import HealthChecks
 from router.stores.redis_url import RedisSettings
 
 _ALIASES_SCHEMA = {
@@ -44,7 +45,10 @@ EVERY_GROUP = "*"
 class RouterSettings(Strict):
     """Everything about a Router that is not a deployment. Times are in seconds."""
 
-    synonyms: ClassVar[Mapping[str, str]] = {"default_params": "default_litellm_params"}
+    synonyms: ClassVar[Mapping[str, str]] = {
+        "background_health_checks": "health_checks",
+        "default_params": "default_litellm_params",
+    }
     refused: ClassVar[Mapping[str, str]] = SETTINGS
     nested: ClassVar[Mapping[str, type[Strict]]] = {
         "model_group_alias": Alias,
@@ -160,6 +164,13 @@ class RouterSettings(Strict):
     """Memory for transcripts, which are kept where something may be replayed."""
     affinity_max_entries: PositiveCount = 100_000
     """Owners remembered in memory; the least recently used is forgotten first."""
+
+    health_checks: HealthChecks = "off"
+    """Whether deployments are asked how they are before a call finds out: for their `models`, or by a `call`."""
+    health_check_interval: Seconds = 300.0
+    """In which each deployment is asked once, unless a call was served there."""
+    health_check_timeout: Seconds = 10.0
+    """For one health check."""
 
     callback_queue: PositiveCount = 10_000
     """Records that may wait for each callback; what comes when so many do is dropped, and counted."""

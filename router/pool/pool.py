@@ -19,6 +19,7 @@ from router.pool.breaker import Breaker
 from router.pool.budget import RetryBudget
 from router.pool.choice import Reserve, Wish, ask, choose, spare
 from router.pool.group import Group
+from router.pool.inspections import Inspections
 from router.pool.lease import Lease, Shortage
 from router.pool.measure import Measure, Pace
 from router.pool.member import Member
@@ -35,7 +36,7 @@ _log = logging.getLogger("router")
 OnTrip: TypeAlias = Callable[[str, str, float], None]
 
 
-class Pool:
+class Pool(Inspections):
     """In-flight counts, health, speed and rate limits of every deployment; leases.
 
     Thread-safe: everything happens under one lock that is held for microseconds. Nothing here waits but `wait`.
@@ -80,7 +81,9 @@ class Pool:
                 group = known.get(name) or Group(name, strategy, self.settings, self._rng, self._clock)
                 self._groups[name] = group
                 members = [self._member(before, deployment) for deployment in deployments]
-                self._members.update((member.id, member) for member in members)
+                for member in members:
+                    self._members[member.id] = member
+                    self._reserve(member)
                 group.enrol(members, strategy, now)
             for vanished in known.keys() - groups.keys():
                 known[vanished].queue.stir_all()
@@ -234,14 +237,7 @@ class Pool:
             return
         now = self._clock()
         with self._locked():
-            member = lease.member
-            blocked = member.allowance.observe(readings, now)
-            group = self._groups.get(member.group)
-            if group is not None:
-                if member.learn_limits():
-                    group.limits_changed(member)
-                if blocked:
-                    self._news.extend(outcome.blocked(group, member, blocked, now))
+            self._take_in(lease.member, readings, now)
 
     def drop(self, lease: Lease) -> None:
         """The lease is garbage. May run anywhere, even while this thread holds the lock."""
@@ -267,8 +263,11 @@ class Pool:
             if kind == "quota":
                 member.allowance.block(seconds, now)
                 group.place(member, now)
-            elif self.settings.enabled and member.breaker.impose(now, seconds, "reported by another Router"):
-                group.place(member, now)
+                return
+            if not self.settings.enabled or not member.breaker.impose(now, seconds, "reported by another Router"):
+                return
+            group.place(member, now)
+        self._opened()
 
     # Waiting
 
@@ -367,6 +366,7 @@ class Pool:
         with suppress(IndexError):  # another thread was faster
             while True:
                 news = self._news.popleft()
+                self._opened()
                 if self.on_trip is not None:
                     try:
                         self.on_trip(*news)

@@ -24,8 +24,22 @@ _WAY: Final = ("ssl_verify", "client_cert", "proxy")
 _BASES: Final = ("api_base", "base_url")
 _TEXTS: Final = frozenset({"api_version", "organization", "project", "account", "vertex_project"})
 """Parameters whose value can be any text."""
-_OUTSIDE: Final = ("callbacks", "http_client", "affinity_store", "clock", "rng", "sleep")
+_OUTSIDE: Final = (
+    "callbacks",
+    "http_client",
+    "affinity_store",
+    "price_source",
+    "price_updates",
+    "health_checks",
+    "background_health_checks",
+    "clock",
+    "rng",
+    "seed",
+    "sleep",
+)
 """Arguments of a Router that lead out of a simulation, or are its own."""
+_CHECKED: Final = "health_check"
+"""What an entry says of health checks, which have nobody to ask here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +110,11 @@ class Inside:
         params = entry[name] if isinstance(entry, Mapping) and name is not None else None
         if not isinstance(params, Mapping):
             return entry
-        return {**cast("Mapping[str, object]", entry), cast("str", name): self._params(params)}
+        inside = {**cast("Mapping[str, object]", entry), cast("str", name): self._params(params)}
+        info = inside.get("model_info")
+        if isinstance(info, Mapping) and _CHECKED in info:
+            inside["model_info"] = {key: value for key, value in info.items() if key != _CHECKED}
+        return inside
 
     def resolved(self, value: object, stand_in: str) -> object:
         """`value`, or if it refers to an environment variable what that holds, or `stand_in`."""
@@ -105,7 +123,8 @@ class Inside:
         return self._environ.get(value.removeprefix(REFERENCE), stand_in)
 
     def _params(self, params: Mapping[str, object]) -> dict[str, object]:
-        kept = {key: self._value(key, value) for key, value in params.items() if key not in _SECRET | {*_WAY}}
+        left_out = _SECRET | {*_WAY, _CHECKED}
+        kept = {key: self._value(key, value) for key, value in params.items() if key not in left_out}
         written = {key: str(params[key]) for key in sorted(_SECRET & params.keys())}
         if not written:
             written = {key: str(self._defaults[key]) for key in sorted(_SECRET & self._defaults.keys())}

@@ -233,5 +233,6 @@ def test_nothing_of_it_is_loaded_before_it_is_asked_for() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == ["False", "False"]
     assert router.Simulation is Simulation
+    misspelt = "simulat"
     with pytest.raises(AttributeError, match="no attribute 'simulat'"):
-        _ = router.simulat
+        getattr(router, misspelt)

@@ -179,3 +179,12 @@ def test_the_routers_own_errors_are_those_of_a_router() -> None:
     with pytest.raises(ConfigurationError) as error:
         Router([], routing_strategy="fastest")
     assert str(simulated_error.value) == str(error.value)
+
+
+def test_health_checks_have_nobody_to_ask() -> None:
+    model_list = entries("a", "b")
+    model_list[0]["litellm_params"]["health_check"] = "call"
+    model_list[1]["model_info"] = {**model_list[1].get("model_info", {}), "health_check": "models"}
+    prepared = prepare({"model_list": model_list, "router_settings": {"health_checks": "call"}})
+    assert prepared.notes == ("health_checks is left out",)
+    assert "health_check" not in repr(prepared.model_list)
