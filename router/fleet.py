@@ -90,6 +90,7 @@ class Fleet:
         self._pool.update(
             {name: (members, self._strategies.strategy(name)) for name, members in registry.groups.items()}
         )
+        registry.version = self._registry.version + 1
         self._registry = registry
 
     def _locate(self, deployment_id: str) -> Deployment | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from checks.affinity.pins import AffinityStats
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from checks.base import PreCallCheck
-from providers.types import Verb
+from providers.types import HomePolicy, Verb
 from router.explain import Explanation, explain
 from router.placing import place
+from router.plan import Plan, Policy, Target
 from router.pool import DeploymentHealth, Pool
 from router.registry import Registry
 from router.request import Request
@@ -23,6 +25,10 @@ class Operations:
     """The part of a Router that answers operators."""
 
     _pool: Pool
+    _home: HomePolicy
+    _homes: Mapping[str, HomePolicy]
+    _policy: Policy
+    _policies: Mapping[str, Policy]
     _checks: tuple[PreCallCheck, ...]
     _stores: Stores
     _registry: Registry
@@ -50,8 +56,10 @@ class Operations:
         registry = self._registry
         found = registry.resolve(model)
         call = request.call(stream=False, group=found.group, wildcard=found.wildcard)
-        health = {each.id: each for each in self._pool.health() if each.group == found.group}
-        return await explain(place(registry, found, call), self._checks, health)
+        home = request.home(self._homes.get(found.group, self._home))
+        call = call if home is None else replace(call, home=home)
+        plan = Plan(request.policy(self._policies.get(found.group, self._policy), found.group), Target(found.group))
+        return await explain(place(registry, found, call), self._checks, self._pool, plan)
 
     def explain(self, model: str, **params: Any) -> Explanation:
         """As `aexplain`, for synchronous callers."""

@@ -61,3 +61,4 @@ class RouterOptions(TypedDict, total=False):
     callback_queue: int
     record_contents: bool
     record_decisions: bool
+    seed: int | None

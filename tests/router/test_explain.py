@@ -10,8 +10,7 @@ from checks import PreCallCheck, Preferred
 from providers.simulated import Behaviour
 from providers.types import Call, Deployment
 from router import AuthenticationError, RateLimitError, Router
-from router.explain import Option, explain
-from router.run import Place
+from router.explain import Option
 
 
 class Backwards(PreCallCheck):
@@ -100,9 +99,11 @@ async def test_a_check_that_refuses_all_is_the_last_one_asked() -> None:
 async def test_a_deployment_that_goes_while_the_checks_look() -> None:
     class Removing(PreCallCheck):
         async def preview(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+            router.delete_deployment("d")
             return deployments
 
-    async with Router([entry("http://127.0.0.1:9", id="d")], optional_pre_call_checks=[Removing()]) as router:
-        place = Place(Call("gpt"), router._registry.groups["gpt"])
-        told = await explain(place, (Removing(),), {})
+    model_list = [entry("http://127.0.0.1:9", id="d"), entry("http://127.0.0.1:9", "other", id="o")]
+    async with Router(model_list, optional_pre_call_checks=[Removing()]) as router:
+        told = await router.aexplain("gpt", input="x")
         assert told.options == (Option("d", True, False, "it has just been removed"),)
+        assert told.candidates == ()

@@ -1,0 +1,210 @@
+"""How the deployments of a group stood when one was picked, or how they stand: who may be, and what is against others.
+
+Everything here runs under the pool's lock, in the step of the pick, so that what is told is what was decided by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from providers.decisions import MOST_CONSIDERED, Considered
+from providers.types import Deployment
+from router.pool.breaker import State
+from router.pool.choice import Wish, due_probe, narrowed_to, obstacle, shortage_of, split, tiers_of
+from router.pool.group import Group, usable_by_force
+from router.pool.lease import Shortage
+from router.pool.member import Member
+from router.pool.settings import HealthSettings
+
+_NOBODY: Mapping[Member, float] = {}
+
+
+class Outlook:
+    """How the members of a group stand to one choice. What is left out here is left out by what the pool knows."""
+
+    __slots__ = ("avoid", "forced", "lead", "now", "ordered", "refused")
+
+    def __init__(
+        self, avoid: Collection[str], refused: Mapping[Member, float], now: float, *, ordered: bool, forced: bool
+    ) -> None:
+        self.avoid = avoid
+        self.refused = refused
+        self.now = now
+        self.ordered = ordered
+        self.forced = forced
+        """Whether breakers are no obstacle."""
+        self.lead: Member | None = None
+        """One of those that the choice is made among."""
+
+    def serves(self, member: Member) -> bool:
+        """Whether nothing keeps it out, but perhaps that others come first."""
+        if member.id in self.avoid or member in self.refused:
+            return False
+        return bool(usable_by_force((member,), self.now)) if self.forced else member.ready is not None
+
+    def candidates(self, group: Group, narrowed: list[Member] | None, most: int | None = None) -> list[Member]:
+        """Those that the choice is made among, the first `most`; in order of preference if it is ordered."""
+        if narrowed is None and not self.forced:
+            tiers: Iterable[Sequence[Member]] = group.tiers
+            if not self.avoid and not self.refused:
+                found = next((list(tier[:most]) for tier in tiers if tier), [])
+                self.lead = found[0] if found else None
+                return found
+        else:
+            serving = [member for member in _everyone(group, narrowed) if self.serves(member)]
+            tiers = [serving] if self.ordered else split(serving, False)
+        for tier in tiers:
+            found = list(islice(filter(self.serves, tier), most))
+            if found:
+                self.lead = found[0]
+                return found
+        return []
+
+    def consider(self, member: Member) -> Considered:
+        """How it stands."""
+        if self.serves(member):
+            lead = self.lead
+            if lead is not None and not self.ordered and member.tier != lead.tier:
+                return Considered(member.id, _later(member, lead), None, "order")
+            if member.ready is not None:
+                return Considered(member.id, None, member.load(self.now))
+            return self.excuse(member)
+        cause, wait = obstacle(member, self.avoid, self.refused, self.now, True)
+        return Considered(member.id, _put(member, cause, wait), None, cause)
+
+    def excuse(self, member: Member) -> Considered:
+        """One that may serve though its breaker is open."""
+        _, wait = obstacle(member, (), _NOBODY, self.now, True)
+        return Considered(member.id, _put(member, "breaker", wait), member.load(self.now), "breaker")
+
+
+class Survey:
+    """What the pool saw when it looked for one deployment. Made for one choice, and filled by `Pool.lease`.
+
+    `among` and the others are what the choice was narrowed to, as `Pool.lease` takes them; a lease among fewer, the
+    preferred, is told of against all of them.
+    """
+
+    __slots__ = (
+        "among", "avoid", "chosen", "considered", "forced", "ordered", "probe", "refused", "retry", "strategy", "total",
+    )  # fmt: skip
+
+    def __init__(
+        self, among: Sequence[Deployment] | None, *, ordered: bool, avoid: Collection[str], retry: bool
+    ) -> None:
+        self.among = among
+        self.ordered = ordered
+        self.avoid = avoid
+        self.retry = retry
+        self.refused: dict[Member, float] = {}
+        """Those without room, and the seconds after which each may have some."""
+        self.chosen: str | None = None
+        self.considered: tuple[Considered, ...] = ()
+        self.strategy: str | None = None
+        """Class of the group's strategy; None if there is no such group."""
+        self.total = 0
+        """Deployments that there were to choose from, whether they could serve or not."""
+        self.probe = False
+        self.forced = False
+
+    def saw(
+        self, group: Group, refused: Mapping[Member, float], found: tuple[Member, bool] | Shortage, now: float
+    ) -> None:
+        """Take down how all stand: before the one that was `found`, and may be a probe, is leased."""
+        if refused:
+            self.refused |= refused
+        narrowed = narrowed_to(group, self.among)
+        everyone = _everyone(group, narrowed)
+        self.strategy = type(group.strategy).__name__
+        self.total = len(everyone)
+        picked, probe = (None, False) if isinstance(found, Shortage) else found
+        self.probe = probe
+        self.forced = picked is not None and picked.ready is None and (self.retry or not probe)
+        outlook = Outlook(self.avoid, self.refused, now, ordered=self.ordered, forced=self.forced)
+        rows: dict[Member, None] = {}
+        if picked is not None:
+            self.chosen = picked.id
+            rows[picked] = None
+            rows.update(dict.fromkeys(outlook.candidates(group, narrowed, MOST_CONSIDERED)))
+        if len(rows) < min(MOST_CONSIDERED, self.total):
+            rows.update(dict.fromkeys(islice((each for each in everyone if each not in rows), MOST_CONSIDERED)))
+        self.considered = tuple(
+            [
+                outlook.excuse(each) if each is picked and each.ready is None else outlook.consider(each)
+                for each in islice(rows, MOST_CONSIDERED)
+            ]
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What would become of a call that asked the pool now."""
+
+    strategy: str | None = None
+    """Class of the group's strategy; None if there is no such group."""
+    considered: Mapping[str, Considered] = field(default_factory=dict)
+    """How each of those stands that the choice is narrowed to, by id."""
+    candidates: tuple[str, ...] = ()
+    """Ids of those that one would be picked from."""
+    probe: bool = False
+    """Whether the one would be tested, its breaker being open."""
+    forced: bool = False
+    """Whether breakers would be no obstacle, as nobody else is left."""
+    lead: Deployment | None = None
+    """One of the candidates, whose tier is that of all."""
+    shortage: Shortage | None = None
+    """Why nobody would be picked."""
+
+
+def foresee(group: Group, wish: Wish, now: float, settings: HealthSettings) -> Prospect:
+    """What `choose` would choose from now. `wish.reserve` is asked of everybody, and may keep nothing claimed."""
+    narrowed = narrowed_to(group, wish.among)
+    everyone = _everyone(group, narrowed)
+    sets = tiers_of(group, wish, narrowed)
+    horizon = sets[0][0] if sets else None
+    for member in usable_by_force(everyone, now):
+        if horizon is None or member.ready is not None or member in group.due:
+            wish.room(member, now)
+    probe = due_probe(group, wish, narrowed, horizon, now)
+    forced = probe is None and horizon is None and wish.force and settings.on_all_down == "try"
+    outlook = Outlook(wish.avoid, wish.refused, now, ordered=wish.ordered, forced=forced)
+    found = outlook.candidates(group, narrowed)
+    considered = {each.id: outlook.excuse(each) if each is probe else outlook.consider(each) for each in everyone}
+    picked = [probe] if probe is not None else found[:1] if wish.ordered else found
+    return Prospect(
+        type(group.strategy).__name__,
+        considered,
+        tuple(each.id for each in picked),
+        probe is not None,
+        forced and bool(picked),
+        picked[0].deployment if picked else None,
+        None if picked else shortage_of(group, wish, everyone, now, settings),
+    )
+
+
+def _everyone(group: Group, narrowed: list[Member] | None) -> Collection[Member]:
+    return group.members.values() if narrowed is None else narrowed
+
+
+def _later(member: Member, lead: Member) -> str:
+    """Why one waits until no other of a lower tier is left."""
+    if member.standby and not lead.standby:
+        return "its weight is 0, and one that has a weight can serve"
+    return f"its order is {member.deployment.order}, and one of order {lead.deployment.order} can serve"
+
+
+def _put(member: Member, cause: str, wait: float | None) -> str:
+    """What keeps it out, in words."""
+    if cause == "quota":
+        return f"its rate limit is reached for {wait:.1f} s"
+    if cause == "room":
+        return f"no room within its limits for {wait:.1f} s"
+    if cause == "capacity":
+        return f"{member.in_flight} of {member.cap} parallel requests are in flight"
+    if cause == "tried":
+        return "tried already"
+    if member.breaker.state is State.OPEN and wait is not None:
+        return f"its breaker is open for {max(0.0, wait):.1f} s: {member.breaker.reason}"
+    return f"its breaker is half-open: {member.breaker.reason}"
