@@ -24,6 +24,18 @@ class Considered(msgspec.Struct, frozen=True, gc=False):
     """What one more call would have weighed there (`Candidate.load`): less is better. None if it was left out."""
     cause: Cause | None = None
     """The reason in one word, to count by."""
+    wait: float | None = None
+    """Seconds for which that lasted, if a clock could tell."""
+
+    @property
+    def words(self) -> str:
+        """The reason as a sentence, the time in it; `ready` without one."""
+        if self.reason is None:
+            return "ready"
+        if self.wait is None:
+            return self.reason
+        what, colon, why = self.reason.partition(":")
+        return f"{what} for {self.wait:.1f} s{colon}{why}"
 
 
 class RouteDecision(msgspec.Struct, frozen=True, gc=False):

@@ -242,5 +242,5 @@ def _option(deployment: Deployment, told: _Narrowing, considered: Considered | N
         return Option(name, False, False, reason, dialect, cause)
     if considered is None:
         return Option(name, True, False, GONE, dialect, "gone")
-    reason, score = considered.reason or "ready", considered.score
-    return Option(name, True, score is not None, reason, dialect, considered.cause, score)
+    score = considered.score
+    return Option(name, True, score is not None, considered.words, dialect, considered.cause, score)

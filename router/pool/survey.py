@@ -18,6 +18,9 @@ from router.pool.lease import Shortage
 from router.pool.member import Member
 from router.pool.settings import HealthSettings
 
+_SAID = {"quota": "its rate limit is reached", "room": "no room within its limits", "tried": "tried already"}
+_IS_OPEN = State.OPEN
+_OPEN, _HALF_OPEN = "its breaker is open: ", "its breaker is half-open: "
 _NOBODY: Mapping[Member, float] = {}
 
 
@@ -71,13 +74,12 @@ class Outlook:
             if member.ready is not None:
                 return Considered(member.id, None, member.load(self.now))
             return self.excuse(member)
-        cause, wait = obstacle(member, self.avoid, self.refused, self.now, True)
-        return Considered(member.id, _put(member, cause, wait), None, cause)
+        return _out(member, self.now, self.avoid, self.refused)
 
     def excuse(self, member: Member) -> Considered:
         """One that may serve though its breaker is open."""
         _, wait = obstacle(member, (), _NOBODY, self.now, True)
-        return Considered(member.id, _put(member, "breaker", wait), member.load(self.now), "breaker")
+        return Considered(member.id, _tested(member, wait), member.load(self.now), "breaker", wait)
 
 
 class Survey:
@@ -113,29 +115,60 @@ class Survey:
         self, group: Group, refused: Mapping[Member, float], found: tuple[Member, bool] | Shortage, now: float
     ) -> None:
         """Take down how all stand: before the one that was `found`, and may be a probe, is leased."""
+        self.strategy = type(group.strategy).__name__
         if refused:
             self.refused |= refused
-        narrowed = narrowed_to(group, self.among)
-        everyone = _everyone(group, narrowed)
-        self.strategy = type(group.strategy).__name__
-        self.total = len(everyone)
-        picked, probe = (None, False) if isinstance(found, Shortage) else found
-        self.probe = probe
-        self.forced = picked is not None and picked.ready is None and (self.retry or not probe)
+        if isinstance(found, Shortage):
+            narrowed = narrowed_to(group, self.among)
+            everyone = _everyone(group, narrowed)
+            self._list(Outlook(self.avoid, self.refused, now, ordered=self.ordered, forced=False), [], (), everyone)
+            return
+        picked, self.probe = found
+        self.chosen = picked.id
+        if self.among is None and picked.ready is not None and not self.avoid and not self.refused:
+            self._list_all(group, picked, picked.ready, now)
+            return
+        self.forced = picked.ready is None and (self.retry or not self.probe)
         outlook = Outlook(self.avoid, self.refused, now, ordered=self.ordered, forced=self.forced)
-        rows: dict[Member, None] = {}
-        if picked is not None:
-            self.chosen = picked.id
-            rows[picked] = None
-            rows.update(dict.fromkeys(outlook.candidates(group, narrowed, MOST_CONSIDERED)))
-        if len(rows) < min(MOST_CONSIDERED, self.total):
-            rows.update(dict.fromkeys(islice((each for each in everyone if each not in rows), MOST_CONSIDERED)))
-        self.considered = tuple(
-            [
-                outlook.excuse(each) if each is picked and each.ready is None else outlook.consider(each)
-                for each in islice(rows, MOST_CONSIDERED)
-            ]
-        )
+        narrowed = narrowed_to(group, self.among)
+        others = [each for each in outlook.candidates(group, narrowed, MOST_CONSIDERED) if each is not picked]
+        first = outlook.consider(picked) if picked.ready is not None else outlook.excuse(picked)
+        listed = [first, *map(outlook.consider, others)]
+        self._list(outlook, listed, (picked, *others), _everyone(group, narrowed))
+
+    def _list(
+        self, outlook: Outlook, listed: list[Considered], known: Collection[Member], everyone: Collection[Member]
+    ) -> None:
+        """`listed`, who are `known`, and of `everyone` the rest."""
+        self.total = len(everyone)
+        room = MOST_CONSIDERED - len(listed)
+        if room > 0:
+            rest = islice((each for each in everyone if each not in known), room)
+            listed += [outlook.consider(each) for each in rest]
+        self.considered = tuple(listed[:MOST_CONSIDERED])
+
+    def _list_all(self, group: Group, picked: Member, tier: Sequence[Member], now: float) -> None:
+        """The same where the choice was free and nothing was tried, which is most often, and has to be fast."""
+        self.total = total = len(group.members)
+        some = tier if len(tier) <= MOST_CONSIDERED else tier[:MOST_CONSIDERED]
+        listed = [Considered(picked.id, None, picked.load(now))]
+        listed += [Considered(each.id, None, each.load(now)) for each in some if each is not picked]
+        most = MOST_CONSIDERED if total > MOST_CONSIDERED else total
+        if len(listed) < most:
+            for each in group.members.values():
+                if each.ready is tier:
+                    continue
+                breaker = each.breaker
+                if each.ready is not None:
+                    left_out = Considered(each.id, _later(each, picked), None, "order")
+                elif breaker.state is _IS_OPEN and now >= each.allowance.blocked_until and each.in_flight < each.cap:
+                    left_out = Considered(each.id, _OPEN + breaker.reason, None, "breaker", breaker.until - now)
+                else:
+                    left_out = _out(each, now)
+                listed.append(left_out)
+                if len(listed) == most:
+                    break
+        self.considered = tuple(listed if len(listed) == most else listed[:most])
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,16 +228,20 @@ def _later(member: Member, lead: Member) -> str:
     return f"its order is {member.deployment.order}, and one of order {lead.deployment.order} can serve"
 
 
-def _put(member: Member, cause: str, wait: float | None) -> str:
-    """What keeps it out, in words."""
-    if cause == "quota":
-        return f"its rate limit is reached for {wait:.1f} s"
-    if cause == "room":
-        return f"no room within its limits for {wait:.1f} s"
-    if cause == "capacity":
-        return f"{member.in_flight} of {member.cap} parallel requests are in flight"
-    if cause == "tried":
-        return "tried already"
-    if member.breaker.state is State.OPEN and wait is not None:
-        return f"its breaker is open for {max(0.0, wait):.1f} s: {member.breaker.reason}"
-    return f"its breaker is half-open: {member.breaker.reason}"
+def _out(
+    member: Member, now: float, avoid: Collection[str] = (), refused: Mapping[Member, float] = _NOBODY
+) -> Considered:
+    """One that can't serve."""
+    cause, wait = obstacle(member, avoid, refused, now, True)
+    if cause == "breaker":
+        reason = _tested(member, wait)
+    elif cause == "capacity":
+        reason = f"{member.in_flight} of {member.cap} parallel requests are in flight"
+    else:
+        reason = _SAID[cause]
+    return Considered(member.id, reason, None, cause, wait)
+
+
+def _tested(member: Member, wait: float | None) -> str:
+    """Its breaker, which closes no sooner than in `wait` seconds; None: it is being tested."""
+    return (_HALF_OPEN if wait is None else _OPEN) + member.breaker.reason
