@@ -26,7 +26,7 @@ StrategySpec = str | Strategy | type[Strategy]
 def randomness(seed: int | None, given: random.Random | None) -> tuple[random.Random, int | None]:
     """What a Router draws from, and what that began with: None of one that was given to it."""
     if given is None:
-        seed = secrets.randbits(64) if seed is None else seed
+        seed = secrets.randbits(63) if seed is None else seed
         return random.Random(seed), seed
     if seed is not None:
         raise ConfigurationError("seed: the generator given as rng has its own; leave out one of the two")

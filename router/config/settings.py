@@ -157,7 +157,7 @@ class RouterSettings(Strict):
     """Whether records hold what was asked and answered, and what errors say."""
     record_decisions: bool = False
     """Whether each attempt says why it went where it went."""
-    seed: Annotated[int, Field(ge=0, le=2**64 - 1), Number] | None = None
+    seed: Annotated[int, Field(ge=0), Number] | None = None
     """What the Router's randomness begins with, so that the same calls are routed the same; unset: drawn."""
 
     def redis(self) -> RedisSettings | None:

@@ -156,6 +156,8 @@ class Survey:
         most = MOST_CONSIDERED if total > MOST_CONSIDERED else total
         if len(listed) < most:
             for each in group.members.values():
+                if len(listed) == most:
+                    break
                 if each.ready is tier:
                     continue
                 breaker = each.breaker
@@ -166,8 +168,6 @@ class Survey:
                 else:
                     left_out = _out(each, now)
                 listed.append(left_out)
-                if len(listed) == most:
-                    break
         self.considered = tuple(listed if len(listed) == most else listed[:most])
 
 
@@ -197,11 +197,11 @@ def foresee(group: Group, wish: Wish, now: float, settings: HealthSettings) -> P
     everyone = _everyone(group, narrowed)
     sets = tiers_of(group, wish, narrowed)
     horizon = sets[0][0] if sets else None
-    for member in usable_by_force(everyone, now):
-        if horizon is None or member.ready is not None or member in group.due:
-            wish.room(member, now)
     probe = due_probe(group, wish, narrowed, horizon, now)
     forced = probe is None and horizon is None and wish.force and settings.on_all_down == "try"
+    for member in usable_by_force(everyone, now):
+        if forced or member.ready is not None:
+            wish.room(member, now)
     outlook = Outlook(wish.avoid, wish.refused, now, ordered=wish.ordered, forced=forced)
     found = outlook.candidates(group, narrowed)
     considered = {each.id: outlook.excuse(each) if each is probe else outlook.consider(each) for each in everyone}

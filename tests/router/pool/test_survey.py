@@ -143,7 +143,7 @@ class Foretold(RuleBasedStateMachine):
         scored = {name for name, each in foreseen.considered.items() if each.score is not None}
         assert set(foreseen.candidates) <= scored
         given = set()
-        for index in range(len(self.members)):
+        for index in range(1 if foreseen.probe else len(self.members)):  # a test that is over makes it another's turn
             self.strategy.index = index
             got = self.pool.lease("g", CALL)
             if isinstance(got, Lease):
@@ -153,7 +153,7 @@ class Foretold(RuleBasedStateMachine):
 
 
 TestForetold = Foretold.TestCase
-TestForetold.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestForetold.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
 
 
 def test_all_that_keeps_one_out_is_told(clock: Clock) -> None:
