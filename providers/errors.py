@@ -107,6 +107,8 @@ class APIError(RouterError):
         self.provider = provider
         self.attempts = attempts
         """Everything that was tried for the call, in order."""
+        self.decision: RouteDecision | None = None
+        """The last choice that found no deployment for the call, where decisions are recorded."""
         self.received = received
         """The response as far as it had arrived when a stream failed after its first output."""
 

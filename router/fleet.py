@@ -95,6 +95,7 @@ class Fleet:
         self._pool.update(
             {name: (members, self._strategies.strategy(name)) for name, members in registry.groups.items()}
         )
+        registry.version = self._registry.version + 1
         self._registry = registry
         self._prober.begin(registry.by_id.values(), self._portal.start)
 

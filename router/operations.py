@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +12,11 @@ from checks.affinity.pins import AffinityStats
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from checks.base import PreCallCheck
 from providers.errors import ConfigurationError
-from providers.types import Verb
+from providers.types import HomePolicy, Verb
 from router.explain import Explanation, explain
 from router.hints import did_you_mean
 from router.placing import place
+from router.plan import Plan, Policy, Target
 from router.pool import DeploymentHealth, HealthCheck, Kind, Pool
 from router.probing import Prober
 from router.registry import Registry
@@ -35,6 +37,10 @@ class Operations:
     """The part of a Router that answers operators."""
 
     _pool: Pool
+    _home: HomePolicy
+    _homes: Mapping[str, HomePolicy]
+    _policy: Policy
+    _policies: Mapping[str, Policy]
     _checks: tuple[PreCallCheck, ...]
     _stores: Stores
     _registry: Registry
@@ -106,8 +112,10 @@ class Operations:
         registry = self._registry
         found = registry.resolve(model)
         call = request.call(stream=False, group=found.group, wildcard=found.wildcard)
-        health = {each.id: each for each in self._pool.health() if each.group == found.group}
-        return await explain(place(registry, found, call), self._checks, health)
+        home = request.home(self._homes.get(found.group, self._home))
+        call = call if home is None else replace(call, home=home)
+        plan = Plan(request.policy(self._policies.get(found.group, self._policy), found.group), Target(found.group))
+        return await explain(place(registry, found, call), self._checks, self._pool, plan)
 
     def prometheus_metrics(self) -> bytes:
         """What `callbacks=["prometheus"]` counts, in Prometheus's text format, for whoever serves `/metrics`.

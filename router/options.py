@@ -68,3 +68,4 @@ class RouterOptions(TypedDict, total=False):
     user_header_name: str | None
     user_header_mappings: Sequence[Mapping[str, str]] | None
     hash_end_users: bool
+    seed: int | None

@@ -28,6 +28,7 @@ from providers.usage import PriceSource, read_usage
 from providers.views import Routed
 from router import wiring
 from router.config import load
+from router.deciding import recorder
 from router.engine import Engine
 from router.fleet import Fleet
 from router.operations import FLUSH, Operations
@@ -100,7 +101,7 @@ class Router(Verbs, Fleet, Operations):
             raw, routing_strategy = {**raw, "routing_strategy": routing_strategy}, None
         deployments, self._settings = load(model_list, raw)
         self._raw, self._clock = raw, clock
-        rng = rng or random.Random()
+        rng, seed = wiring.randomness(self._settings.seed, rng)
         self._lock = threading.Lock()
         self._aliases = {name: alias.model for name, alias in self._settings.model_group_alias.items()}
         self._registry = Registry((), self._aliases)
@@ -122,6 +123,7 @@ class Router(Verbs, Fleet, Operations):
             self._turn,
             wiring.limits(self._settings),
             fetch=self._fetch,
+            notes=recorder(seed) if self._settings.record_decisions else None,
             clock=clock,
             rng=rng,
             sleep=sleep,

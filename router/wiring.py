@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from checks.affinity.signed_id import SignedIds
 from checks.base import PreCallCheck
 from checks.end_user import EndUsers
+from providers.errors import ConfigurationError
 from providers.types import Deployment, HomePolicy
 from router.config import RouterSettings
 from router.plan import Policy
@@ -20,6 +22,16 @@ from strategies.catalog import build as build_strategy
 
 CheckSpec = str | PreCallCheck | type[PreCallCheck]
 StrategySpec = str | Strategy | type[Strategy]
+
+
+def randomness(seed: int | None, given: random.Random | None) -> tuple[random.Random, int | None]:
+    """What a Router draws from, and what that began with: None of one that was given to it."""
+    if given is None:
+        seed = secrets.randbits(63) if seed is None else seed
+        return random.Random(seed), seed
+    if seed is not None:
+        raise ConfigurationError("seed: the generator given as rng has its own; leave out one of the two")
+    return given, None
 
 
 def limits(settings: RouterSettings) -> Limits:

@@ -180,6 +180,8 @@ class RouterSettings(Strict):
     """Whether records hold what was asked and answered, and what errors say."""
     record_decisions: bool = False
     """Whether each attempt says why it went where it went."""
+    seed: Annotated[int, Field(ge=0), Number] | None = None
+    """What the Router's randomness begins with, so that the same calls are routed the same; unset: drawn."""
 
     user_header_name: Name | None = None
     """A header that says who a call is for, beside `x-litellm-customer-id` and `x-litellm-end-user-id`."""

@@ -3,11 +3,13 @@
 from router.pool.breaker import Evidence
 from router.pool.budget import RetryBudget
 from router.pool.checked import HealthCheck, Kind
+from router.pool.choice import Wish
 from router.pool.inspections import Inspection
 from router.pool.lease import Lease, Shortage
 from router.pool.pool import Pool
 from router.pool.report import DeploymentHealth
 from router.pool.settings import HealthSettings
+from router.pool.survey import Prospect, Survey
 from router.pool.verdict import Verdict, judge
 from router.pool.waiters import Waiter
 
@@ -20,9 +22,12 @@ __all__ = [
     "Kind",
     "Lease",
     "Pool",
+    "Prospect",
     "RetryBudget",
     "Shortage",
+    "Survey",
     "Verdict",
     "Waiter",
+    "Wish",
     "judge",
 ]

@@ -12,13 +12,13 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import TypeAlias
 
-from providers.errors import APIError, ConfigurationError
+from providers.errors import APIError
 from providers.types import Call, Deployment
 from router.pool import outcome
 from router.pool.breaker import Breaker
 from router.pool.budget import RetryBudget
 from router.pool.choice import Reserve, Wish, ask, choose, spare
-from router.pool.group import Group
+from router.pool.group import Group, refuse_twins
 from router.pool.inspections import Inspections
 from router.pool.lease import Lease, Shortage
 from router.pool.measure import Measure, Pace
@@ -27,6 +27,7 @@ from router.pool.outcome import News
 from router.pool.quota import read
 from router.pool.report import DeploymentHealth, examine
 from router.pool.settings import HealthSettings
+from router.pool.survey import Prospect, Survey, foresee
 from router.pool.tally import Tally
 from router.pool.waiters import Waiter, sleep
 from strategies.base import Strategy
@@ -70,7 +71,7 @@ class Pool(Inspections):
         Leases of deployments that are gone stay valid; they end without effect. Raises `ConfigurationError` if an id
         occurs twice.
         """
-        _refuse_twins(groups)
+        refuse_twins(groups)
         now = self._clock()
         with self._locked():
             before, self._members = self._members, {}
@@ -117,6 +118,7 @@ class Pool(Inspections):
         retry: bool = False,
         reserve: Reserve | None = None,
         force: bool = True,
+        survey: Survey | None = None,
     ) -> Lease | Shortage:
         """Pick a deployment of `group` and take a place on it, in one step.
 
@@ -124,7 +126,8 @@ class Pool(Inspections):
         else the strategy chooses. Ids in `avoid` were tried: they are not leased (see `Shortage.only_tried`). A
         `retry` is never used as a probe. `reserve(deployment, now)` claims room elsewhere: it returns 0, or the
         seconds to wait if there is none, and then another is picked; it runs under the lock and may not block.
-        With `force` (and `on_all_down="try"`), one whose breaker is open is leased rather than none.
+        With `force` (and `on_all_down="try"`), one whose breaker is open is leased rather than none. A `survey` is told
+        how all stood at the pick.
 
         Raises `RouterError` if the strategy returns what is not a candidate.
         """
@@ -140,15 +143,29 @@ class Pool(Inspections):
                 for ready in home.tiers:
                     if ready:
                         picked = ask(home.strategy, call, ready, now)
+                        if survey is not None:
+                            survey.saw(home, {}, (picked, False), now)
                         taken = self._take(home, picked, False, now)
                         break
             if taken is None:
                 wish = Wish(call, among, ordered, avoid, retry, reserve, force)
                 chosen = choose(home, wish, now, self.settings)
+                if survey is not None:
+                    survey.saw(home, wish.refused, chosen, now)
                 taken = chosen if isinstance(chosen, Shortage) else self._take(home, *chosen, now)
         if self._dropped:
             self._sweep()
         return taken
+
+    def foresee(self, group: str, wish: Wish) -> Prospect:
+        """What `lease` would choose from now. `wish.reserve` may keep nothing claimed."""
+        now = self._clock()
+        with self._locked():
+            home = self._groups.get(group)
+            if home is None:
+                return Prospect()
+            home.advance(now)
+            return foresee(home, wish, now, self.settings)
 
     def spare(self, group: str, preferred: Sequence[Deployment]) -> list[Deployment]:
         """Those of `preferred` that may be preferred now: usable, in the first tier, not much busier than others."""
@@ -372,15 +389,3 @@ class Pool(Inspections):
                         self.on_trip(*news)
                     except Exception:
                         _log.exception("on_trip failed for deployment %s", news[0])
-
-
-def _refuse_twins(groups: Mapping[str, tuple[Sequence[Deployment], Strategy]]) -> None:
-    seen: dict[str, str] = {}
-    for name, (deployments, _) in groups.items():
-        for deployment in deployments:
-            if deployment.id in seen:
-                raise ConfigurationError(
-                    f"deployment id {deployment.id!r} occurs twice (in {seen[deployment.id]!r} and {name!r}); "
-                    "give each its own model_info.id"
-                )
-            seen[deployment.id] = name
