@@ -248,6 +248,30 @@ async def test_a_deployment_that_goes_while_the_checks_look() -> None:
             assert last(await router.aresponses("gpt", "hi")).snapshot == 2
 
 
+async def test_a_deployment_that_comes_while_the_checks_look() -> None:
+    def adding(given: Sequence[Deployment]) -> Sequence[Deployment]:
+        router.upsert_deployment(entry(upstreams[2]))
+        return given
+
+    async with serving(3) as upstreams:
+        checks = [Narrowing(adding)]
+        async with deciding(group(upstreams[:2]), upstreams, optional_pre_call_checks=checks) as router:
+            decision = last(await router.aresponses("gpt", "hi"))
+            assert {each.deployment_id for each in decision.considered} == {"u0", "u1", "u2"}
+            assert decision.omitted == 0
+
+
+async def test_a_preferred_one_without_room_is_passed_over(clock: Clock) -> None:
+    async with serving(2) as upstreams:
+        model_list = [entry(upstreams[0], rpm=1), entry(upstreams[1])]
+        checks = [*AFFINITY, "rate_limit"]
+        async with deciding(model_list, upstreams, optional_pre_call_checks=checks, clock=clock) as router:
+            await router.aresponses("u0", "hi", prompt_cache_key="k")
+            decision = last(await router.aresponses("gpt", "more", prompt_cache_key="k"))
+            assert (decision.chosen, decision.pin, decision.pinned) == ("u1", "leaning", ("u0",))
+            assert reasons(decision) == {"u0": ("room", "no room within its limits for 60.0 s")}
+
+
 async def test_an_order_that_binds_is_named_in_place_of_the_strategy() -> None:
     async with serving(2) as upstreams:
         checks = [Narrowing(lambda given: Preferred(reversed(given)))]
