@@ -157,6 +157,9 @@ class Deployment:
     max_input_tokens: int | None = None
     prices: Rates | None = None
     """What it costs, where that is not what its vendor publishes."""
+    max_budget: float | None = None
+    """US dollars that may be spent there in each `budget_duration`."""
+    budget_duration: str | None = None
     info: Mapping[str, Json] = field(default_factory=dict, repr=False)
     """`model_info` beyond what the Router reads, kept for `get_model_list`."""
     memo: dict[str, object] = field(default_factory=dict, init=False, repr=False)
@@ -228,6 +231,8 @@ class Call:
     """As `Deployment.drop_params`, for this call; None: what the deployment says."""
     allowed_openai_params: frozenset[str] = frozenset()
     """As `Deployment.allowed_openai_params`, for this call, besides those of the deployment."""
+    id: str = ""
+    """The call's own, whatever becomes of it on its way; that of its record."""
     fetched: Mapping[str, Fetched] = field(default_factory=dict, repr=False)
     """Files that were downloaded for it, by URL, as its deployment takes no addresses."""
     unsent: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -8,7 +8,7 @@ The public names are those of `__all__`; submodules are private. Errors are draw
         ├── CallerError               the request's fault
         ├── CredentialError           the key's
         ├── NotFoundError             the model's
-        ├── RateLimitError            nobody's: wait
+        ├── RateLimitError            nobody's: wait; a BudgetExceededError may be a long one
         ├── DeploymentError           the deployment's
         └── TransportError            the way there
 """
@@ -21,6 +21,7 @@ from router._guard import require_own_packages
 require_own_packages()  # before anything that imports them
 
 from checks.base import PreCallCheck
+from checks.budgets.ledger import BudgetState
 from providers.decisions import RouteDecision
 from providers.errors import (
     APIConnectionError,
@@ -29,6 +30,7 @@ from providers.errors import (
     Attempt,
     AuthenticationError,
     BadRequestError,
+    BudgetExceededError,
     CallerError,
     ConfigurationError,
     ConflictError,
@@ -98,6 +100,8 @@ __all__ = [
     "AttemptRecord",
     "AuthenticationError",
     "BadRequestError",
+    "BudgetExceededError",
+    "BudgetState",
     "Call",
     "CallRecord",
     "CallbackStats",

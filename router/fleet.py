@@ -11,6 +11,7 @@ from checks.base import PreCallCheck
 from providers.catalog import provider_of
 from providers.types import Deployment, JsonObject
 from router import wiring
+from router.budgeting import Budgeting
 from router.config import RouterSettings, build_deployment, describe, json_schema, load
 from router.engine import Engine
 from router.pool import Pool
@@ -33,6 +34,7 @@ class Fleet:
     _remembered: Remembered
     _portal: Portal
     _prober: Prober
+    _budgeting: Budgeting
     _given: tuple[PreCallCheck, ...]
     _checks: tuple[PreCallCheck, ...]
 
@@ -85,8 +87,15 @@ class Fleet:
         self._prober.accept(registry.by_id.values())
         for deployment in registry.by_id.values():
             provider_of(deployment)  # so that its translator is loaded now, not while calls are on their way
-        for check in (*self._given, self._remembered):
-            check.accept(tuple(registry.by_id.values()))
+        deployments = tuple(registry.by_id.values())
+        given = wiring.with_budgets(self._given, self._budgeting.check, deployments)
+        for check in (*given, self._remembered):
+            check.accept(deployments)
+        if self._budgeting.check in given:
+            self._budgeting.accept(deployments)
+        if given is not self._given:
+            self._given = self._checks = given
+            self._engine.ask(given)
         if self._remembered.needed and self._checks is self._given:
             # first, for others must know what it knows; and last, for others may know what it doesn't
             self._checks = (self._remembered, *self._given, KnownOnly(self._remembered))

@@ -11,8 +11,10 @@ from typing import Any
 from checks.affinity.pins import AffinityStats
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from checks.base import PreCallCheck
+from checks.budgets.ledger import BudgetState
 from providers.errors import ConfigurationError
 from providers.types import HomePolicy, Verb
+from router.budgeting import Budgeting
 from router.explain import Explanation, explain
 from router.hints import did_you_mean
 from router.placing import place
@@ -48,6 +50,7 @@ class Operations:
     _recorder: Recorder
     _spend: SpendSink
     _prober: Prober
+    _budgeting: Budgeting
 
     def health(self) -> list[DeploymentHealth]:
         """What is known of each deployment now: breaker, calls in flight, latency, failures, quota, last check."""
@@ -102,6 +105,13 @@ class Operations:
     def flush(self, timeout: float = FLUSH) -> bool:
         """As `aflush`, for synchronous callers; in the thread of an event loop, that loop stands still meanwhile."""
         return self._portal.run(self.aflush(timeout))
+
+    def budgets(self) -> list[BudgetState]:
+        """How each budget stands; of end users' and tags' that all have alike, those of which something is spent.
+
+        Where they are shared through Redis, what others have spent is as of the last call that asked.
+        """
+        return self._budgeting.check.states()
 
     async def aexplain(self, model: str, **params: Any) -> Explanation:
         """Where a call to create a response would go now, and why, without sending it.

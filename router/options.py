@@ -61,6 +61,8 @@ class RouterOptions(TypedDict, total=False):
     health_checks: Literal["off", "models", "call"] | bool
     health_check_interval: float
     health_check_timeout: float
+    budgets: Sequence[Mapping[str, Any]] | None
+    provider_budget_config: Mapping[str, Mapping[str, Any]] | None
     callback_queue: int
     price_updates: bool
     record_contents: bool

@@ -27,6 +27,7 @@ from providers.types import Call, Deployment, Fetched, Verb
 from providers.usage import PriceSource, read_usage
 from providers.views import Routed
 from router import wiring
+from router.budgeting import Budgeting
 from router.config import load
 from router.deciding import recorder
 from router.engine import Engine
@@ -112,6 +113,8 @@ class Router(Verbs, Fleet, Operations):
         self._policy, self._policies = wiring.policy(self._settings), wiring.policies(self._settings)
         self._end_users = wiring.end_users(self._settings)
         self._remembered = Remembered(self._stores.transcripts, ttl=self._settings.affinity_ttl)
+        prices = price_source or Prices(updates=self._settings.price_updates)
+        self._budgeting = Budgeting(self._settings, prices, self._stores.budgets, clock, self._end_users)
         specs = wiring.check_specs(self._settings, optional_pre_call_checks)
         self._given = self._checks = build_checks(specs, self._services(own_store=affinity_store is not None))
         self._checks_closed = False
@@ -131,13 +134,14 @@ class Router(Verbs, Fleet, Operations):
         self._spend = SpendSink()
         sinks, tracers = resolve(callbacks, self._settings.callback_queue)
         self._recorder = Recorder(
-            price_source or Prices(updates=self._settings.price_updates),
+            prices,
             Policy(self._settings.record_contents, self._end_users),
             (CallLog(contents=self._settings.record_contents), self._spend, *sinks),
             tracers,
             health=self._pool.health,
             clock=clock,
         )
+        self._recorder.on_end = self._budgeting.over
         probe = Probe(self._pool, self._transport, self._settings.health_check_timeout, clock)
         self._prober = Prober(
             self._pool,
@@ -170,6 +174,7 @@ class Router(Verbs, Fleet, Operations):
             self._remembered,
             wiring.signed_ids(settings),
             acknowledged=settings.affinity_write == "acknowledged",
+            budget=self._budgeting.check,
         )
 
     def __repr__(self) -> str:
@@ -277,9 +282,7 @@ class Router(Verbs, Fleet, Operations):
             wildcard=found.wildcard,
             unsent=self._end_users.headers,
         )
-        home = request.home(self._homes.get(group, self._home))
-        if home is not None:
-            call = replace(call, home=home)
+        call = replace(call, id=opened.id, home=request.home(self._homes.get(group, self._home)))
         where = place(registry, found, call)
         policy = request.policy(self._policies.get(group, self._policy), group)
         limits = request.limits

@@ -127,13 +127,24 @@ def completed(deployments: Sequence[Deployment], settings: RouterSettings) -> tu
 
 
 def check_specs(settings: RouterSettings, given: Sequence[CheckSpec] | None) -> tuple[CheckSpec, ...]:
-    """The checks asked for, in order; LiteLLM's switches add theirs at the end."""
+    """The checks asked for, in order; LiteLLM's switches, and budgets, add theirs at the end."""
     specs = tuple(given) if given is not None else tuple(settings.optional_pre_call_checks)
     if settings.enable_tag_filtering and "tags" not in specs:
         specs += ("tags",)
     if settings.enable_pre_call_checks and "context_window" not in specs:
         specs += ("context_window",)
+    if (settings.budgets or settings.provider_budget_config) and not {"budget", "router_budget_limiting"} & {*specs}:
+        specs += ("budget",)
     return specs
+
+
+def with_budgets(
+    checks: tuple[PreCallCheck, ...], budget: PreCallCheck, deployments: Sequence[Deployment]
+) -> tuple[PreCallCheck, ...]:
+    """`checks`, with that of budgets if one of `deployments` brings its own."""
+    if budget in checks or all(each.max_budget is None for each in deployments):
+        return checks
+    return (*checks, budget)
 
 
 class StrategyFactory:

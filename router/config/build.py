@@ -11,6 +11,7 @@ from typing import cast
 from providers.probes import capture
 from providers.rates import Rates
 from providers.types import Connection, Deployment, Dialect, Json
+from router.config.budgets import check_deployment
 from router.config.costs import Costs
 from router.config.credentials import ANYWHERE, check_vendor, check_ways, under
 from router.config.entry import Body, Entry, Info, Params, Traits
@@ -85,6 +86,7 @@ class Builder:
         params = check(Params, fields, self._problems)
         if params is None:
             return None, None
+        check_deployment(params, fields, self._problems)
         known = [each for each in endpoints if isinstance(each, str)] if isinstance(endpoints, list) else []
         lookup = Lookup(params, fields, self._environ, self._problems, self._sources, known)
         found = lookup.vendor()
@@ -203,6 +205,8 @@ def _deployment(
         health_check_model=params.health_check_model,
         max_input_tokens=params.max_input_tokens,
         prices=_rates(params),
+        max_budget=params.max_budget,
+        budget_duration=params.budget_duration,
         info=metadata,
     )
 

@@ -31,6 +31,8 @@ _SHOWN = (
     "health_check",
     "health_check_model",
     "max_input_tokens",
+    "max_budget",
+    "budget_duration",
 )
 
 _SETS = ("tags", "holds", "additional_drop_params", "allowed_openai_params")

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from router.config.budgets import Duration
 from router.config.costs import Costs
 from router.config.credentials import Credentials
 from router.config.refusals import MODEL_INFO, PARAMS
@@ -92,6 +93,10 @@ class Traits(Costs):
     """The model that a `call` goes to, where `model` has a `*`."""
     max_input_tokens: PositiveCount | None = None
     """Tokens of input the model takes."""
+    max_budget: Amount | None = None
+    """US dollars that may be spent there in each `budget_duration`."""
+    budget_duration: Duration | None = None
+    """How long `max_budget` lasts before it starts anew: `1h`, `1d`, `1mo`."""
 
 
 class Params(Traits, Credentials, Body):

@@ -19,13 +19,11 @@ _BY_OTHER_UNITS = (
     *("input_cost_per_second", "output_cost_per_second", "input_cost_per_character", "output_cost_per_character"),
     *("input_cost_per_image", "output_cost_per_image", "input_cost_per_pixel", "output_cost_per_pixel"),
 )
-_BUDGETS = "there are no budgets; limit with rpm and tpm"
 
 PARAMS: Mapping[str, str] = {
     **_all(("input", "previous_response_id", "conversation", "stream", "messages"), _PER_CALL),
     **_all(("azure_username", "azure_password"), _ENTRA),
     **_all(_BY_OTHER_UNITS, _UNPRICED),
-    **_all(("max_budget", "budget_duration"), _BUDGETS),
     **_all(("itpm", "otpm"), "input and output tokens are limited together; use tpm"),
     **_all(("max_tokens", "max_completion_tokens"), "the Responses API calls it max_output_tokens"),
     "id": "put it in model_info",
@@ -78,7 +76,6 @@ SETTINGS: Mapping[str, str] = {
     **_all(("fallback_access_check", "fallback_budget_check"), "write a pre-call check"),
     **_all(("tag_filtering_match_any", "tag_routing_prefix"), "use enable_tag_filtering and the tags of deployments"),
     "client_ttl": "connections are kept and closed by the transport",
-    "provider_budget_config": _BUDGETS,
     "alerting_config": "use the Router's callbacks, or logging",
     "router_general_settings": "every Router serves async and sync callers, with the models of its list",
     "allowed_fails_policy": "use allowed_fails; whose fault a failure is decides whether it counts",

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, SecretStr
 from pydantic.json_schema import WithJsonSchema
 
+from router.config.budgets import Budget, Spending
 from router.config.refusals import SETTINGS
 from router.config.strict import Amount, Count, JsonMapping, Name, Number, PositiveCount, Seconds, Strict
 from router.config.targets import (
@@ -57,6 +58,8 @@ class RouterSettings(Strict):
         "model_group_retry_policy": RetryPolicy,
         "model_group_affinity": HomeSettings,
         "user_header_mappings": UserHeader,
+        "budgets": Budget,
+        "provider_budget_config": Spending,
     }
 
     routing_strategy: Name = "adaptive"
@@ -171,6 +174,11 @@ class RouterSettings(Strict):
     """In which each deployment is asked once, unless a call was served there."""
     health_check_timeout: Seconds = 10.0
     """For one health check."""
+    budgets: list[Budget] = Field(default_factory=list)
+    """What may be spent, by group, deployment, provider, end user or tag: `{"end_user": "*", "max_budget": 5,
+    "budget_duration": "1d"}`."""
+    provider_budget_config: dict[Name, Spending] = Field(default_factory=dict)
+    """LiteLLM's way to write budgets of providers: `{"openai": {"budget_limit": 10, "time_period": "1d"}}`."""
 
     callback_queue: PositiveCount = 10_000
     """Records that may wait for each callback; what comes when so many do is dropped, and counted."""

@@ -60,6 +60,8 @@ class Recorder:
             if isinstance(sink, LossTeller):
                 sink.watch_losses(self.losses)
         self.policy = policy
+        self.on_end: Callable[[OpenCall], None] | None = None
+        """Told of each call at once when it is over, wherever that is: in a destructor, too. It may not raise."""
         self._prices = prices
         self._loads = prices if isinstance(prices, Loads) else None
         self._tracers = tuple(tracers)
@@ -86,6 +88,8 @@ class Recorder:
 
     def put(self, opened: OpenCall) -> None:
         """A call is over; its record follows."""
+        if self.on_end is not None:
+            self.on_end(opened)
         self._delivery.put(opened)
 
     def bill(self, opened: OpenCall) -> Bill | None:
