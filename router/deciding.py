@@ -79,16 +79,23 @@ class Choice:
     def _others(self, listed: Sequence[Considered]) -> list[Considered]:
         """Those that the pool was not asked for."""
         known = {each.deployment_id for each in listed}
-        left = [(cause, reason, frozenset(each.id for each in kept)) for cause, reason, kept in self._left]
+        left: list[tuple[Cause, str, frozenset[str]]] = [
+            (cause, reason, frozenset(each.id for each in kept)) for cause, reason, kept in self._left
+        ]
         late: tuple[Cause, str] = ("deadline", "the call's time was over before it could be chosen")
-        rest = late if self.survey is None else ("gone", GONE)
+        gone: tuple[Cause, str] = ("gone", GONE)
+        rest = late if self.survey is None else gone
         others: list[Considered] = []
         for each in self._place.deployments:
             if len(listed) + len(others) == MOST_CONSIDERED:
                 break
             if each.id not in known:
-                why = next(((cause, reason) for cause, reason, kept in left if each.id not in kept), rest)
-                others.append(Considered(each.id, why[1], None, why[0]))
+                cause, reason = rest
+                for found, said, kept in left:
+                    if each.id not in kept:
+                        cause, reason = found, said
+                        break
+                others.append(Considered(each.id, reason, None, cause))
         return others
 
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import genai_prices.data  # noqa: F401 - loaded now, so that records come when they are due; tests of loading run apart
 import pytest
 from fakes import Clock
 from hypothesis import settings

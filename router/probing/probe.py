@@ -169,7 +169,7 @@ class _Check:
 
     def __init__(self, deployment: Deployment, kind: Kind, wall: Callable[[], float]) -> None:
         self.deployment = deployment
-        self.kind = kind
+        self.kind: Kind = kind
         self.took: float | None = None
         self._wall = wall
 

@@ -77,7 +77,7 @@ class Prober:
     def kind(self, deployment: Deployment) -> Kind:
         """How a deployment is asked; those that are not to be, for their models."""
         kind = deployment.health_check or self._usual
-        return "models" if kind == "off" else kind
+        return "call" if kind == "call" else "models"
 
     async def check(
         self, deployments: Sequence[Deployment], kind: Kind | None = None, wildcard: str = ""

@@ -51,6 +51,8 @@ class Recorder:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        self._at_exit = partial(_finish, weakref.ref(self))
+        atexit.register(self._at_exit)
         self.clock = clock
         self.wall = wall
         self.sinks = list(sinks)
@@ -67,8 +69,6 @@ class Recorder:
         self._tracers = tuple(tracers)
         self._prefix = f"call_{secrets.token_hex(6)}"
         self._numbers = count(1)
-        self._at_exit = partial(_finish, weakref.ref(self))
-        atexit.register(self._at_exit)
         self._delivery = Delivery(self._deliver, self._loader)
 
     def __del__(self) -> None:

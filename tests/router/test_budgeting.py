@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from prices import Broken, PerToken
 
 from providers.types import Call, Deployment, Json
 from providers.usage import Cost, PriceSource, TokenUsage
-from router import budgeting
+from router import Router, budgeting
 from router.budgeting import Estimator, wall_clock
 
 
@@ -90,3 +91,26 @@ def test_unix_time_passes_as_the_routers_clock_says() -> None:
     clock.advance(5)
     assert wall() == began + 5
     assert began > 1e9
+
+
+def test_prices_that_have_to_be_loaded_are_there_before_a_call_is_estimated() -> None:
+    class Loading(PerToken):
+        def __init__(self) -> None:
+            super().__init__()
+            self.loaded: list[str] = []
+
+        def loader(self, deployment: Deployment) -> Callable[[], object] | None:
+            return None if deployment.id == "known" else lambda: self.loaded.append(deployment.id)
+
+        def close(self) -> None:
+            """Nothing runs."""
+
+    prices = Loading()
+    entries = [
+        {"model_name": "gpt", "params": {"model": "openai/m", "api_key": "k"}, "model_info": {"id": name}}
+        for name in ("known", "new")
+    ]
+    with Router(entries, price_source=prices, budgets=[{"group": "gpt", "max_budget": 1, "budget_duration": "1d"}]):
+        assert prices.loaded == ["new"]
+    with Router(entries, price_source=prices):
+        assert prices.loaded == ["new"], "without a budget there is nothing to estimate"

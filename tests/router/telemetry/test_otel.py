@@ -306,7 +306,7 @@ def test_choices_are_events_of_the_call_where_they_are_recorded(memory: Memory) 
         probe=True,
         snapshot=3,
     )
-    nobody = RouteDecision("spare", "Adaptive", None, waited=0.5)
+    nobody = RouteDecision("spare", None, None, waited=0.5)
     record = _record(
         status="failed",
         attempts=(
@@ -336,7 +336,12 @@ def test_choices_are_events_of_the_call_where_they_are_recorded(memory: Memory) 
     }
     told = last.attributes or {}
     assert told["homing.decision.waited"] == 0.5
-    assert not told.keys() & {"homing.decision.chosen", "homing.decision.pin", "homing.decision.pinned"}
+    assert not told.keys() & {
+        "homing.decision.strategy",
+        "homing.decision.chosen",
+        "homing.decision.pin",
+        "homing.decision.pinned",
+    }
 
 
 def test_synchronous_calls_go_on_in_their_callers_trace(memory: Memory) -> None:
