@@ -1,0 +1,117 @@
+"""The endpoints of the Responses API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from providers import jsonio
+from providers.errors import BadRequestError
+from providers.types import Verb
+from providers.views import Routed
+from router.proxy.asking import arguments
+from router.proxy.exchange import Exchange, Headers
+from router.proxy.presence import Presence
+from router.proxy.routing_headers import printable, routing_headers
+from router.proxy.settings import ProxySettings
+from router.proxy.streaming import Pulse, fail, relay
+from router.router import Router
+from router.stream import ResponseStream
+
+
+class Responses:
+    """Answers for the Router."""
+
+    def __init__(self, router: Router, settings: ProxySettings) -> None:
+        self._router = router
+        self._settings = settings
+
+    async def create(self, exchange: Exchange) -> None:
+        """POST /responses, streamed or not."""
+        await self._post(exchange, Verb.CREATE)
+
+    async def compact(self, exchange: Exchange) -> None:
+        """POST /responses/compact."""
+        await self._post(exchange, Verb.COMPACT)
+
+    async def input_tokens(self, exchange: Exchange) -> None:
+        """POST /responses/input_tokens."""
+        await self._post(exchange, Verb.INPUT_TOKENS)
+
+    async def get(self, exchange: Exchange, response_id: str) -> None:
+        """GET /responses/{id}; with `stream=true` from the event after `starting_after`."""
+        await self._by_id(exchange, Verb.GET, response_id)
+
+    async def delete(self, exchange: Exchange, response_id: str) -> None:
+        """DELETE /responses/{id}."""
+        await self._by_id(exchange, Verb.DELETE, response_id)
+
+    async def cancel(self, exchange: Exchange, response_id: str) -> None:
+        """POST /responses/{id}/cancel."""
+        await self._by_id(exchange, Verb.CANCEL, response_id)
+
+    async def input_items(self, exchange: Exchange, response_id: str) -> None:
+        """GET /responses/{id}/input_items."""
+        await self._by_id(exchange, Verb.INPUT_ITEMS, response_id)
+
+    async def _post(self, exchange: Exchange, verb: Verb) -> None:
+        body = await exchange.json(self._settings.max_request_bytes, self._settings.body_timeout)
+        model, stream = body.pop("model", None), body.pop("stream", None)
+        if not isinstance(model, str) or not model:
+            said = "model: is required" if model is None else "model: must be a text"
+            raise BadRequestError(said, param="model", code="missing_required_parameter")
+        if stream not in (None, True, False):
+            raise BadRequestError("stream: must be true or false", param="stream", code="invalid_argument")
+        params = arguments(exchange, body)
+        async with Presence(exchange):
+            if stream and verb is Verb.CREATE:
+                await self._streamed(exchange, verb, model, params)
+            else:
+                await self._whole(exchange, await self._router._create(verb, model, params))
+
+    async def _by_id(self, exchange: Exchange, verb: Verb, response_id: str) -> None:
+        if exchange.method == "POST":  # its body, if it has one, says nothing
+            await exchange.body(self._settings.max_request_bytes, self._settings.body_timeout)
+        params = arguments(exchange, {})
+        query: dict[str, Any] = params.setdefault("extra_query", {})
+        stream = query.pop("stream", "false") == "true" and verb is Verb.GET
+        model = query.pop("model", None)
+        async with Presence(exchange):
+            if stream:
+                await self._streamed(exchange, verb, model, params, response_id)
+            else:
+                await self._whole(exchange, await self._router._by_id(verb, response_id, model, params))
+
+    async def _whole(self, exchange: Exchange, answer: Routed | ResponseStream) -> None:
+        content = jsonio.dumps(answer.to_dict() if isinstance(answer, Routed) else None)
+        await exchange.answer(200, content, self._headers(answer))
+
+    async def _streamed(
+        self, exchange: Exchange, verb: Verb, model: str | None, params: dict[str, Any], response_id: str | None = None
+    ) -> None:
+        pulse = Pulse(exchange, self._settings.headers_after, self._settings.keep_alive)
+        try:
+            try:
+                if response_id is None:
+                    stream = await self._router._create(verb, model or "", params, stream=True)
+                else:
+                    stream = await self._router._by_id(verb, response_id, model, params, stream=True)
+            except Exception as error:
+                if not exchange.started:
+                    raise
+                await fail(exchange, error)
+            else:
+                assert isinstance(stream, ResponseStream), "a stream was asked for"
+                async with stream:
+                    await exchange.begin(self._headers(stream))
+                    pulse.began()
+                    await relay(exchange, stream, pulse)
+        finally:
+            await pulse.stop()
+        await exchange.end()
+
+    def _headers(self, answer: Routed | ResponseStream) -> Headers:
+        routing = answer.routing
+        headers: Headers = [(b"x-request-id", printable(routing.call_id))]
+        if self._settings.routing_headers:
+            headers += routing_headers(routing, streamed=isinstance(answer, ResponseStream))
+        return headers
