@@ -13,6 +13,9 @@ The public names are those of `__all__`; submodules are private. Errors are draw
         └── TransportError            the way there
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from router._guard import require_own_packages
 
 require_own_packages()  # before anything that imports them
@@ -74,6 +77,10 @@ from router.stream import ResponseStream
 from router.sync import SyncResponseStream
 from strategies.base import Candidate, Strategy
 
+if TYPE_CHECKING:
+    from router.telemetry.otel.telemetry import OpenTelemetry
+    from router.telemetry.prometheus.metrics import PrometheusMetrics
+
 __all__ = [
     "APIConnectionError",
     "APIError",
@@ -102,9 +109,11 @@ __all__ = [
     "ModelNotFoundError",
     "NoDeploymentError",
     "NotFoundError",
+    "OpenTelemetry",
     "PermissionDeniedError",
     "PreCallCheck",
     "PreviousResponseNotFoundError",
+    "PrometheusMetrics",
     "RateLimitError",
     "RequestTooLargeError",
     "Response",
@@ -134,3 +143,17 @@ __all__ = [
     "list_input_items",
     "responses",
 ]
+
+_LATER = {
+    "OpenTelemetry": "router.telemetry.otel.telemetry",
+    "PrometheusMetrics": "router.telemetry.prometheus.metrics",
+}
+"""What few use is imported when it is first asked for."""
+
+if not TYPE_CHECKING:  # pragma: no branch - type checkers would take it for a promise that every name exists
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_LATER[name]), name)
+        return value

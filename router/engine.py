@@ -214,7 +214,7 @@ class Engine:
             request = encode(provider, call, deployment, token)
             run.dropped = request.dropped
             if run.trace is not None:
-                run.attempt_trace = run.trace.attempt(call, deployment)
+                run.attempt_trace = run.trace.attempt(call, deployment, request.url)
                 request = replace(request, headers={**request.headers, **run.attempt_trace.headers})
             reply = await self._transport.send(request, deployment.connection, timeout=rest)
             lease.observe_headers(reply.headers)

@@ -8,6 +8,7 @@ from typing import Any
 from checks.affinity.pins import AffinityStats
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from checks.base import PreCallCheck
+from providers.errors import ConfigurationError
 from providers.types import Verb
 from router.explain import Explanation, explain
 from router.placing import place
@@ -16,6 +17,7 @@ from router.registry import Registry
 from router.request import Request
 from router.shared import Stores
 from router.sync import Portal
+from router.telemetry.base import Exposing
 from router.telemetry.recorder import Recorder
 
 
@@ -52,6 +54,17 @@ class Operations:
         call = request.call(stream=False, group=found.group, wildcard=found.wildcard)
         health = {each.id: each for each in self._pool.health() if each.group == found.group}
         return await explain(place(registry, found, call), self._checks, health)
+
+    def prometheus_metrics(self) -> bytes:
+        """What `callbacks=["prometheus"]` counts, in Prometheus's text format, for whoever serves `/metrics`.
+
+        Takes about a millisecond for each deployment; of a large fleet it is better asked for in a thread. Raises
+        `ConfigurationError` if nobody counts.
+        """
+        for sink in self._recorder.sinks:
+            if isinstance(sink, Exposing):
+                return sink.exposition()
+        raise ConfigurationError('nobody counts for Prometheus; construct the Router with callbacks=["prometheus"]')
 
     def explain(self, model: str, **params: Any) -> Explanation:
         """As `aexplain`, for synchronous callers."""

@@ -58,8 +58,8 @@ class AttemptTrace(Protocol):
 class Trace(Protocol):
     """Follows one call while it is on its way."""
 
-    def attempt(self, call: Call, deployment: Deployment) -> AttemptTrace:
-        """A request is about to be sent."""
+    def attempt(self, call: Call, deployment: Deployment, url: str) -> AttemptTrace:
+        """A request is about to be sent to `url`."""
         ...
 
 

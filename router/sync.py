@@ -34,11 +34,15 @@ class Portal:
         return self._loop is not None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The coroutine's result. Interrupting the caller cancels it; `stop` makes it end with `RouterError`."""
+        """The coroutine's result. Interrupting the caller cancels it; `stop` makes it end with `RouterError`.
+
+        It runs in a copy of the caller's context: traces and context variables go on in it.
+        """
         with self._lock:  # so that what `stop` finds running is all there is
             if threading.current_thread() is self._thread:
                 work.close()
                 raise RuntimeError("a synchronous call was made from the Router's own event loop; use the async verb")
+            # which takes the context along: what is handed to a loop runs in a copy of the one it was handed over in
             future = asyncio.run_coroutine_threadsafe(work, self._started())
         try:
             return future.result()

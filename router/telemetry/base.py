@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 from router.pool import DeploymentHealth
 from router.run import Trace
@@ -22,6 +22,24 @@ class Sink(Protocol):
 
     def take(self, record: CallRecord) -> None:
         """One call is over."""
+        ...
+
+
+@runtime_checkable
+class LossTeller(Protocol):
+    """A sink that also tells which records nobody got."""
+
+    def watch_losses(self, losses: Callable[[], Mapping[str, int]]) -> None:
+        """`losses` counts them: of everybody by the name `""`, of single callbacks by theirs."""
+        ...
+
+
+@runtime_checkable
+class Exposing(Protocol):
+    """A sink that shows what it counts to whoever asks."""
+
+    def exposition(self) -> bytes:
+        """All of it, in Prometheus's text format."""
         ...
 
 

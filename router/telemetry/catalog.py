@@ -14,7 +14,24 @@ from router.telemetry.callbacks import Callback, CallbackSink
 CallbackSpec: TypeAlias = Any
 """A function of a record; an object with a method `on_call`; a name in `NAMES`; a `Sink` or a `Tracer`."""
 
-_BUILDERS: Final[Mapping[str, Callable[[], object]]] = {}
+
+def _prometheus() -> object:
+    from router.telemetry.prometheus.metrics import PrometheusMetrics
+
+    return PrometheusMetrics()
+
+
+def _otel() -> object:
+    from router.telemetry.otel.telemetry import OpenTelemetry
+
+    return OpenTelemetry()
+
+
+_BUILDERS: Final[Mapping[str, Callable[[], object]]] = {
+    "otel": _otel,
+    "opentelemetry": _otel,
+    "prometheus": _prometheus,
+}
 """What is built in, by name."""
 NAMES: Final = tuple(_BUILDERS)
 
@@ -39,7 +56,10 @@ def _part(spec: CallbackSpec, place: str, most: int) -> object:
     if isinstance(spec, str):
         if spec not in _BUILDERS:
             raise ConfigurationError(f"{place}: unknown callback {spec!r}{did_you_mean(spec, NAMES)}; {_EXPECTED}")
-        return _BUILDERS[spec]()
+        try:
+            return _BUILDERS[spec]()
+        except ConfigurationError as error:  # what it needs is not installed
+            raise ConfigurationError(f"{place}: {error}") from error
     if inspect.isclass(spec):
         raise ConfigurationError(f"{place}: is the class {spec.__name__}; pass an instance, {spec.__name__}(…)")
     if callable(getattr(spec, "take", None)) or callable(getattr(spec, "begin", None)):

@@ -15,10 +15,11 @@ from providers.types import Verb
 from providers.usage import Bill, Cost, PriceSource
 from router.pool import DeploymentHealth
 from router.telemetry.account import Policy, record_of
-from router.telemetry.base import CallTrace, Sink, Tracer
+from router.telemetry.base import LossTeller, Sink, Tracer
 from router.telemetry.callbacks import CallbackSink, CallbackStats
 from router.telemetry.delivery import Delivery
 from router.telemetry.opened import OpenCall
+from router.telemetry.tracing import follow
 
 _log = logging.getLogger("router.telemetry")
 _NO_USAGE = "the vendor told no usage"
@@ -48,6 +49,8 @@ class Recorder:
         """May be added to, and taken from, between two calls."""
         for sink in self.sinks:
             sink.attach(health)
+            if isinstance(sink, LossTeller):
+                sink.watch_losses(self.losses)
         self.policy = policy
         self._prices = prices
         self._tracers = tuple(tracers)
@@ -58,11 +61,8 @@ class Recorder:
     def open(self, verb: Verb, model: str, stream: bool) -> OpenCall:
         """A call has come in."""
         opened = OpenCall(self, f"{self._prefix}{next(self._numbers):06x}", verb, model, stream, self.clock())
-        for tracer in self._tracers:
-            try:
-                opened.trace = tracer.begin(str(model), verb.value)
-            except Exception:
-                _log.exception("the tracer %s failed to follow a call", type(tracer).__name__)
+        if self._tracers:
+            opened.trace = follow(self._tracers, str(model), verb.value)
         return opened
 
     def put(self, opened: OpenCall) -> None:
@@ -112,14 +112,17 @@ class Recorder:
         """Records that were lost, as too many waited."""
         return self._delivery.dropped
 
+    def losses(self) -> dict[str, int]:
+        """Records that were lost, as too many waited: of everybody by the name `""`, of callbacks by theirs."""
+        lost = {"": self.dropped}
+        for each in self.stats:
+            lost[each.name] = lost.get(each.name, 0) + each.dropped
+        return lost
+
     def _deliver(self, opened: OpenCall) -> None:
         record = record_of(opened, self.policy)
-        trace: CallTrace | None = opened.trace
-        if trace is not None:
-            try:
-                trace.end(record)
-            except Exception:
-                _log.exception("the tracer %s failed to end a call", type(trace).__name__)
+        if opened.trace is not None:
+            opened.trace.end(record)
         for sink in self.sinks:
             try:
                 sink.take(record)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from routers import create, group, misbehave, read_until_error, serving
+from routers import create, group, misbehave, serving
 
 from providers.types import Call, Deployment, Verb
 from providers.usage import Bill, Cost, TokenUsage, read_usage
@@ -152,14 +152,12 @@ class Tracer:
         self.seen.append(f"begin {verb} {model}")
         return self
 
-    def attempt(self, call: Call, deployment: Deployment) -> AttemptTrace:
+    def attempt(self, call: Call, deployment: Deployment, url: str) -> AttemptTrace:
         self.seen.append(f"attempt {deployment.id}")
         return Following(self.seen, deployment.id)
 
     def end(self, record: CallRecord) -> None:
         self.seen.append(f"end {record.status}")
-        if record.status == "failed":
-            raise ZeroDivisionError
 
 
 class Following:
@@ -188,19 +186,6 @@ async def test_a_tracer_follows_each_call_and_its_headers_go_upstream() -> None:
             "end succeeded",
         ]
         assert [upstream.requests[0].headers["x-trace"] for upstream in upstreams] == ["u0", "u1"]
-        await router.aclose()
-
-
-async def test_a_tracer_that_raises_harms_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    tracer = Tracer()
-    async with serving(1) as upstreams:
-        misbehave(upstreams[0], "cut_after_output")
-        router = Router(group(upstreams), callbacks=[tracer, Tracer(broken=True)])
-        await read_until_error(await router.aresponses("gpt", "hi", stream=True))
-        await router._recorder.flush(5)
-        assert tracer.seen[-1] == "end failed"
-        assert "failed to follow a call" in caplog.text
-        assert "failed to end a call" in caplog.text
         await router.aclose()
 
 
