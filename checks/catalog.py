@@ -17,6 +17,7 @@ from checks.affinity.signed_affinity import SignedAffinity
 from checks.affinity.signed_id import SignedIds
 from checks.affinity.transcript import TranscriptStore
 from checks.base import AffinityStore, PreCallCheck
+from checks.budgets.check import Budget
 from checks.context_window import ContextWindow
 from checks.rate_limit import RateLimit
 from checks.tags import Tags
@@ -43,6 +44,8 @@ class Services:
     """Given, the ids of responses say who holds them."""
     acknowledged: bool = True
     """Whether an id is handed out only when the store has its owner."""
+    budget: Budget | None = None
+    """The one check that knows the Router's budgets."""
 
 
 def _affinity(services: Services) -> PreCallCheck:
@@ -60,15 +63,23 @@ def _affinity(services: Services) -> PreCallCheck:
     return ResponsesApiDeployment(services.store, services.locate, **common)
 
 
+def _budget(services: Services) -> PreCallCheck:
+    if services.budget is None:
+        raise ConfigurationError("the check 'budget' needs the budgets of a Router")
+    return services.budget
+
+
 _BUILDERS: dict[str, Callable[[Services], PreCallCheck]] = {
     "responses_api_deployment_check": _affinity,
     "tags": lambda _: Tags(),
     "context_window": lambda _: ContextWindow(),
     "rate_limit": lambda s: RateLimit(clock=s.clock),
+    "budget": _budget,
 }
 _ALIASES = {
     "responses_api_deployment": "responses_api_deployment_check",
     "enforce_model_rate_limits": "rate_limit",
+    "router_budget_limiting": "budget",
     "tag_filtering": "tags",
 }
 """Other names for the same, LiteLLM's among them."""

@@ -27,7 +27,7 @@ class Tags(PreCallCheck):
 
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
         """The deployments whose tags match."""
-        tags = _tags(call.metadata.get("tags"))
+        tags = tags_of(call)
         banned = frozenset(tag[1:] for tag in tags if tag.startswith("!"))
         wanted = frozenset(tag for tag in tags if not tag.startswith("!"))
         allowed = [each for each in deployments if not each.tags & banned] if banned else deployments
@@ -49,8 +49,9 @@ class Tags(PreCallCheck):
         return wanted <= deployment.tags if self._all else bool(wanted & deployment.tags)
 
 
-def _tags(asked: object) -> frozenset[str]:
+def tags_of(call: Call) -> frozenset[str]:
     """The tags of a call. Anything but texts is refused: ignored, it would let the call go anywhere."""
+    asked = call.metadata.get("tags")
     if asked is None:
         return frozenset()
     tags = (asked,) if isinstance(asked, str) else asked

@@ -37,6 +37,10 @@ class Provider(Protocol):
         """The request to send. `token` is what the deployment's `token_source` returned, if it has one."""
         ...
 
+    def listing(self, deployment: Deployment, token: Token | None) -> HttpRequest | None:
+        """The request for the list of models there, which costs nothing; None if where the deployment is has none."""
+        ...
+
     def decode(self, reply: HttpReply, call: Call, deployment: Deployment) -> Routed:
         """The answer in a complete reply, or the typed error it stands for, raised."""
         ...

@@ -20,6 +20,7 @@ RouterError
     │   └── ModelNotFoundError             the deployment lacks the model: cools
     ├── RateLimitError                     429: blocked until its `retry_after`, not a failure
     │   └── InsufficientQuotaError         429 that waiting can't cure: cools
+    │       └── BudgetExceededError        a budget of this Router has no room: nothing was sent; other groups may have
     ├── DeploymentError                    the deployment's fault: counted, tried elsewhere
     │   ├── InternalServerError            5xx
     │   ├── ServiceUnavailableError        503, 529
@@ -107,6 +108,8 @@ class APIError(RouterError):
         self.provider = provider
         self.attempts = attempts
         """Everything that was tried for the call, in order."""
+        self.decision: RouteDecision | None = None
+        """The last choice that found no deployment for the call, where decisions are recorded."""
         self.received = received
         """The response as far as it had arrived when a stream failed after its first output."""
 
@@ -204,6 +207,11 @@ class RateLimitError(APIError):
 
 class InsufficientQuotaError(RateLimitError):
     """429 for want of credit: waiting does not cure it."""
+
+
+class BudgetExceededError(InsufficientQuotaError):
+    """A budget of this Router has no room for the call. Nothing was sent. The message names the budget, what is spent
+    of it and the limit; `retry_after` is the time until it starts anew, None if the call would not fit then either."""
 
 
 class DeploymentError(APIError):

@@ -13,7 +13,7 @@ from providers import jsonio
 from providers.errors import APIError, BadRequestError
 from providers.faults import error_in_event, error_in_reply, error_in_response, malformed, request_id
 from providers.headers import asked_wait
-from providers.queries import joined_query
+from providers.queries import joined_query, with_query
 from providers.sse import SseDecoder
 from providers.types import Call, Deployment, HttpReply, HttpRequest, JsonObject, Token, Verb
 from providers.views import CompactedResponse, Deleted, Event, InputTokens, ItemPage, Response, Routed
@@ -60,15 +60,19 @@ class OpenAI:
         """The request to send: the caller's body under the deployment's name for the model."""
         target = self._target(deployment)
         verb = call.verb
-        headers = target.headers
-        if isinstance(token, str):
-            headers = {**headers, **self._authorized(deployment, token, is_token=True)}
+        headers = self._headers(deployment, token)
         if call.headers:
             headers = {**headers, **{name.lower(): value for name, value in call.headers.items()}}
         if verb is Verb.CREATE and not call.query:
             return HttpRequest("POST", target.create_url, headers, self._content(call, deployment))
         content = b"" if verb.by_id else self._content(call, deployment)
         return HttpRequest(_METHODS.get(verb, "POST"), self._url(target, call), headers, content)
+
+    def listing(self, deployment: Deployment, token: Token | None = None) -> HttpRequest | None:
+        """Beside the collection of responses: `…/models`."""
+        target = self._target(deployment)
+        url = with_query(f"{target.url.removesuffix('/responses')}/models", target.query)
+        return HttpRequest("GET", url, self._headers(deployment, token))
 
     def decode(self, reply: HttpReply, call: Call, deployment: Deployment) -> Routed:
         """The answer as a view over its JSON; anything else is raised as what it is."""
@@ -104,6 +108,13 @@ class OpenAI:
         return error_in_event(json) if kind in ("error", "response.failed") or json.get("error") else None
 
     # parts
+
+    def _headers(self, deployment: Deployment, token: Token | None) -> dict[str, str]:
+        """Those of every request to a deployment."""
+        headers = self._target(deployment).headers
+        if isinstance(token, str):
+            headers = {**headers, **self._authorized(deployment, token, is_token=True)}
+        return headers
 
     def _authorized(self, deployment: Deployment, key: str, *, is_token: bool) -> dict[str, str]:
         """The header that says who calls, unless the deployment's own headers say it."""

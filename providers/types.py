@@ -12,6 +12,8 @@ from typing import Literal, TypeAlias
 
 from pydantic import SecretStr
 
+from providers.rates import Rates
+
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """Any JSON value."""
 
@@ -148,7 +150,16 @@ class Deployment:
     cooldown_time: float | None = None
     """Seconds the breaker stays open; None: the Router's rule."""
     num_retries: int | None = None
+    health_check: Literal["off", "models", "call"] | None = None
+    """How it is asked whether it is well; None: as the Router says."""
+    health_check_model: str | None = None
+    """The model that a health check calls, where `model` has a `*`."""
     max_input_tokens: int | None = None
+    prices: Rates | None = None
+    """What it costs, where that is not what its vendor publishes."""
+    max_budget: float | None = None
+    """US dollars that may be spent there in each `budget_duration`."""
+    budget_duration: str | None = None
     info: Mapping[str, Json] = field(default_factory=dict, repr=False)
     """`model_info` beyond what the Router reads, kept for `get_model_list`."""
     memo: dict[str, object] = field(default_factory=dict, init=False, repr=False)
@@ -220,8 +231,12 @@ class Call:
     """As `Deployment.drop_params`, for this call; None: what the deployment says."""
     allowed_openai_params: frozenset[str] = frozenset()
     """As `Deployment.allowed_openai_params`, for this call, besides those of the deployment."""
+    id: str = ""
+    """The call's own, whatever becomes of it on its way; that of its record."""
     fetched: Mapping[str, Fetched] = field(default_factory=dict, repr=False)
     """Files that were downloaded for it, by URL, as its deployment takes no addresses."""
+    unsent: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Those of the caller's headers that are for the Router alone: they say who the end user is."""
 
     @property
     def previous_response_id(self) -> str | None:

@@ -7,14 +7,14 @@ reader does for all of them, streamed or not.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from providers.types import Deployment, Json, JsonObject
 
 
-class TokenUsage(msgspec.Struct, frozen=True):
+class TokenUsage(msgspec.Struct, frozen=True, omit_defaults=True):
     """Tokens by class, and what else vendors bill by."""
 
     input_tokens: int = 0
@@ -32,6 +32,11 @@ class TokenUsage(msgspec.Struct, frozen=True):
     """Searches that the vendor made."""
     estimated: bool = False
     """Whether it was guessed from the text, as the vendor never said: a stream that its caller left."""
+    cache_read_audio_tokens: int = 0
+    """Those of the tokens read from a cache that are audio."""
+    output_image_tokens: int = 0
+    file_searches: int = 0
+    """Searches in the account's own files."""
 
     @property
     def total_tokens(self) -> int:
@@ -39,7 +44,7 @@ class TokenUsage(msgspec.Struct, frozen=True):
         return self.input_tokens + self.output_tokens
 
 
-class Cost(msgspec.Struct, frozen=True):
+class Cost(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a call costs, in US dollars, with the parts it is made of."""
 
     total: float | None
@@ -72,6 +77,19 @@ class PriceSource(Protocol):
         ...
 
 
+@runtime_checkable
+class Loads(Protocol):
+    """What a price source may have besides, if it has to load what it knows."""
+
+    def loader(self, deployment: Deployment) -> Callable[[], object] | None:
+        """What is to run, off the event loop, before `cost` of a call to `deployment` is quick; None: nothing."""
+        ...
+
+    def close(self) -> None:
+        """End what it keeps running. It may be asked again after that."""
+        ...
+
+
 class Bill:
     """What a call costs, worked out when it is first asked for, if it ever is."""
 
@@ -80,6 +98,11 @@ class Bill:
     def __init__(self, work: Callable[[], Cost] | Cost) -> None:
         self._cost = work if isinstance(work, Cost) else None
         self._work = None if isinstance(work, Cost) else work
+
+    @property
+    def ready(self) -> bool:
+        """Whether it has been worked out."""
+        return self._cost is not None
 
     @property
     def cost(self) -> Cost:
@@ -107,6 +130,8 @@ def read_usage(response: JsonObject) -> TokenUsage | None:
     usage = response.get("usage")
     if not isinstance(usage, dict):
         return None
+    said = response.get("output")
+    output = said if isinstance(said, list) else []
     given, told = usage.get("input_tokens_details"), usage.get("output_tokens_details")
     given = given if isinstance(given, dict) else _NOTHING
     told = told if isinstance(told, dict) else _NOTHING
@@ -119,7 +144,11 @@ def read_usage(response: JsonObject) -> TokenUsage | None:
         _count(told, "reasoning_tokens"),
         _count(given, "audio_tokens"),
         _count(told, "audio_tokens"),
-        _searches(response.get("output")),
+        _searches(output),
+        False,
+        _count(given, "cached_audio_tokens"),
+        _count(told, "image_tokens"),
+        sum(isinstance(item, dict) and item.get("type") == "file_search_call" for item in output),
     )
 
 
@@ -131,13 +160,11 @@ def _count(counts: JsonObject, name: str) -> int:
     return value if type(value) is int and value > 0 else 0
 
 
-def _searches(output: Json) -> int:
-    """Searches that the vendor made; a call that only opens a page it found is not billed as one."""
-    if not isinstance(output, list):
-        return 0
+def _searches(output: list[Json]) -> int:
+    """Searches that the vendor made; those that failed are not billed, nor is opening a page that was found."""
     found = 0
     for item in output:
-        if isinstance(item, dict) and item.get("type") == "web_search_call":
+        if isinstance(item, dict) and item.get("type") == "web_search_call" and item.get("status") != "failed":
             action = item.get("action")
             found += not isinstance(action, dict) or action.get("type") in (None, "search")
     return found

@@ -8,7 +8,7 @@ The public names are those of `__all__`; submodules are private. Errors are draw
         ├── CallerError               the request's fault
         ├── CredentialError           the key's
         ├── NotFoundError             the model's
-        ├── RateLimitError            nobody's: wait
+        ├── RateLimitError            nobody's: wait; a BudgetExceededError may be a long one
         ├── DeploymentError           the deployment's
         └── TransportError            the way there
 """
@@ -21,6 +21,8 @@ from router._guard import require_own_packages
 require_own_packages()  # before anything that imports them
 
 from checks.base import PreCallCheck
+from checks.budgets.ledger import BudgetState
+from providers.decisions import RouteDecision
 from providers.errors import (
     APIConnectionError,
     APIError,
@@ -28,6 +30,7 @@ from providers.errors import (
     Attempt,
     AuthenticationError,
     BadRequestError,
+    BudgetExceededError,
     CallerError,
     ConfigurationError,
     ConflictError,
@@ -57,6 +60,7 @@ from providers.errors import (
     UnsupportedParamsError,
 )
 from providers.types import Affinity, Call, Deployment, Verb
+from providers.usage import Cost, TokenUsage
 from providers.views import Event, Response, Routing
 from router.explain import Explanation
 from router.functions import (
@@ -71,13 +75,19 @@ from router.functions import (
     list_input_items,
     responses,
 )
-from router.pool import DeploymentHealth
+from router.pool import DeploymentHealth, HealthCheck
 from router.router import Router
 from router.stream import ResponseStream
 from router.sync import SyncResponseStream
+from router.telemetry.callbacks import CallbackStats
+from router.telemetry.logs import JsonFormatter
+from router.telemetry.record import AttemptRecord, CallRecord
+from router.telemetry.spend import Spend, Totals
+from router.telemetry.trace import TraceRecording
 from strategies.base import Candidate, Strategy
 
 if TYPE_CHECKING:
+    from router.simulation import Simulation, simulate
     from router.telemetry.otel.telemetry import OpenTelemetry
     from router.telemetry.prometheus.metrics import PrometheusMetrics
 
@@ -87,24 +97,32 @@ __all__ = [
     "APITimeoutError",
     "Affinity",
     "Attempt",
+    "AttemptRecord",
     "AuthenticationError",
     "BadRequestError",
+    "BudgetExceededError",
+    "BudgetState",
     "Call",
+    "CallRecord",
+    "CallbackStats",
     "CallerError",
     "Candidate",
     "ConfigurationError",
     "ConflictError",
     "ContentPolicyViolationError",
     "ContextWindowExceededError",
+    "Cost",
     "CredentialError",
     "Deployment",
     "DeploymentError",
     "DeploymentHealth",
     "Event",
     "Explanation",
+    "HealthCheck",
     "HomeLostError",
     "InsufficientQuotaError",
     "InternalServerError",
+    "JsonFormatter",
     "MalformedReplyError",
     "ModelNotFoundError",
     "NoDeploymentError",
@@ -119,14 +137,20 @@ __all__ = [
     "Response",
     "ResponseNotFoundError",
     "ResponseStream",
+    "RouteDecision",
     "Router",
     "RouterError",
     "Routing",
     "ServiceUnavailableError",
+    "Simulation",
+    "Spend",
     "Strategy",
     "StreamInterruptedError",
     "SyncResponseStream",
     "Timeout",
+    "TokenUsage",
+    "Totals",
+    "TraceRecording",
     "TransportError",
     "UnknownModelError",
     "UnprocessableEntityError",
@@ -142,11 +166,14 @@ __all__ = [
     "get_responses",
     "list_input_items",
     "responses",
+    "simulate",
 ]
 
 _LATER = {
     "OpenTelemetry": "router.telemetry.otel.telemetry",
     "PrometheusMetrics": "router.telemetry.prometheus.metrics",
+    "Simulation": "router.simulation",
+    "simulate": "router.simulation",
 }
 """What few use is imported when it is first asked for."""
 

@@ -9,15 +9,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from checks.base import Home, Leaning, PreCallCheck, Preferred
-from providers.errors import APIConnectionError, NoDeploymentError, RateLimitError, UnknownModelError
+from providers.errors import APIConnectionError, APIError, NoDeploymentError, RateLimitError, UnknownModelError
 from providers.types import Call, Deployment
+from router.deciding import Choice
 from router.plan import shortage_error
-from router.pool import Lease, Pool, Shortage
+from router.pool import Lease, Pool, Shortage, Survey
 from router.run import Place, Run, overriding
 from router.timely import timely
 
 Resolve = Callable[[str, Call], Place]
 """Finds the group a name stands for, and makes the call for it. Raises `UnknownModelError`."""
+
+Notes = Callable[[Place], Choice]
+"""Begins to write down a choice."""
 
 _FOREIGN = -1
 """Marks a shortage that the pool knows nothing of."""
@@ -32,12 +36,14 @@ class Chooser:
         checks: Sequence[PreCallCheck],
         resolve: Resolve,
         *,
+        notes: Notes | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._pool = pool
         self._resolve = resolve
+        self._notes = notes
         self._clock = clock
         self._rng = rng or random.Random()
         self._sleep = sleep
@@ -106,8 +112,9 @@ class Chooser:
     async def _lease(self, run: Run, avoid: frozenset[str]) -> Lease | Shortage:
         """A deployment that the checks allow and the pool has, or why there is none."""
         run.refusal = None
+        choice = run.choice = None if self._notes is None else self._notes(run.place)
         try:
-            work = self._eligible(run)
+            work = self._eligible(run, choice)
             if self._filters:
                 among, ordered = await timely(run, self._clock, work, "while a check was finding who may serve it")
             else:
@@ -117,22 +124,30 @@ class Chooser:
             return Shortage("quota", error.retry_after, ((run.call.group, error.message),), _FOREIGN)
         group, call, home = run.call.group, run.call, run.home
         reserve = self._reserve(call) if self._reservers else None
-        leaning = self._pool.spare(group, run.leaning) if run.leaning else ()
-        if leaning:
-            got = self._pool.lease(group, call, among=leaning, avoid=avoid, retry=True, reserve=reserve, force=False)
-            if isinstance(got, Lease):
-                return got
         # at home there is no other to turn to: its breaker is respected while there is time, and a wait may end as its
         # probe
+        retry = run.plan.retrying and home is None
+        survey = None
+        if choice is not None:
+            survey = choice.survey = Survey(among, ordered=ordered, avoid=avoid, retry=retry)
+            choice.home, choice.leaning = home, run.leaning
+        leaning = self._pool.spare(group, run.leaning) if run.leaning else ()
+        if leaning:
+            got = self._pool.lease(
+                group, call, among=leaning, avoid=avoid, retry=True, reserve=reserve, force=False, survey=survey
+            )
+            if isinstance(got, Lease):
+                return got
         return self._pool.lease(
             group,
             call,
             among=among,
             ordered=ordered,
             avoid=avoid,
-            retry=run.plan.retrying and home is None,
+            retry=retry,
             reserve=reserve,
             force=home is None or run.insists,
+            survey=survey,
         )
 
     def _find_again(self, run: Run) -> bool:
@@ -144,21 +159,28 @@ class Chooser:
         except UnknownModelError:
             return False
         changed = place.call.group == run.call.group and place.deployments is not run.place.deployments
-        run.place = replace(run.place, deployments=place.deployments)
+        run.place = replace(run.place, deployments=place.deployments, snapshot=place.snapshot)
         return changed
 
     async def _pause(self, run: Run, seconds: float) -> None:
         run.waited += seconds
         await self._sleep(min(seconds, max(0.0, run.left(self._clock()))))
 
-    async def _eligible(self, run: Run) -> tuple[Sequence[Deployment] | None, bool]:
+    async def _eligible(self, run: Run, choice: Choice | None) -> tuple[Sequence[Deployment] | None, bool]:
         """Whom the checks leave, None if all; and whether their order binds the strategy."""
         eligible = everyone = run.place.deployments
         ordered, run.home, run.leaning = False, None, ()
         for check in self._filters:
-            narrowed = await check.eligible(run.call, eligible)
+            try:
+                narrowed = await check.eligible(run.call, eligible)
+            except APIError:
+                if choice is not None:
+                    choice.refused(check)
+                raise
             if narrowed is eligible:
                 continue
+            if choice is not None and not isinstance(narrowed, Leaning):
+                choice.narrowed(check, narrowed)
             if not narrowed:
                 raise NoDeploymentError(
                     f"no deployment of {run.call.group!r} may serve this call: {type(check).__name__} refused them all",
@@ -173,6 +195,8 @@ class Chooser:
             eligible = narrowed
         if run.unsaid is not None:
             eligible = tuple(each for each in eligible if each.id not in run.plan.unfit)
+            if choice is not None:
+                choice.unsaid(eligible)
             if not eligible:
                 raise run.unsaid
         if run.leaning:  # what one check would rather have, another may refuse

@@ -31,7 +31,7 @@ from providers.errors import (
 from providers.faults import malformed
 from providers.types import Affinity, Call, Deployment, Fetched, HttpReply, JsonObject, Verb
 from providers.views import Routed, Routing
-from router.chooser import Chooser, Resolve
+from router.chooser import Chooser, Notes, Resolve
 from router.hiding import hide
 from router.outgoing import echoing, encode, in_background
 from router.plan import Failure, Plan
@@ -64,11 +64,12 @@ class Engine:
         defaults: Limits,
         *,
         fetch: Fetch,
+        notes: Notes | None = None,
         clock: Callable[[], float] = time.monotonic,
         rng: random.Random | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self._chooser = Chooser(pool, checks, resolve, clock=clock, rng=rng, sleep=sleep)
+        self._chooser = Chooser(pool, checks, resolve, notes=notes, clock=clock, rng=rng, sleep=sleep)
         self._transport = transport
         self._resolve = resolve
         self._defaults = defaults
@@ -98,6 +99,7 @@ class Engine:
             try:
                 lease = await self._chooser.choose(run)
             except APIError as error:
+                run.found_nobody(self._clock() - asked)
                 await self._move(run, Failure(error, at_home=run.home is not None))
                 continue
             finally:
@@ -160,7 +162,7 @@ class Engine:
             except APIError as last:
                 await self._rescue(run, last, failure.deployment_id)
         except APIError as last:
-            last.attempts = tuple(run.attempts)
+            last.attempts, last.decision = tuple(run.attempts), run.decision
             raise
         if run.plan.target is not before:
             await self._turn(run, error)
@@ -314,7 +316,6 @@ class Engine:
             self._tokens.forget(deployment)
         run.note(sent, self._clock(), error)
         _log.info("an attempt on %s failed: %s %s", deployment.id, type(error).__name__, error.status_code)
-        _log.debug("it failed with: %s", error)
         if self._observers:
             await self._observer(run.call, deployment)(Failed(error))
 

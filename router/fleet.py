@@ -11,10 +11,13 @@ from checks.base import PreCallCheck
 from providers.catalog import provider_of
 from providers.types import Deployment, JsonObject
 from router import wiring
+from router.budgeting import Budgeting
 from router.config import RouterSettings, build_deployment, describe, json_schema, load
 from router.engine import Engine
 from router.pool import Pool
+from router.probing import Prober
 from router.registry import Registry
+from router.sync import Portal
 
 
 class Fleet:
@@ -29,6 +32,9 @@ class Fleet:
     _engine: Engine
     _strategies: wiring.StrategyFactory
     _remembered: Remembered
+    _portal: Portal
+    _prober: Prober
+    _budgeting: Budgeting
     _given: tuple[PreCallCheck, ...]
     _checks: tuple[PreCallCheck, ...]
 
@@ -78,10 +84,18 @@ class Fleet:
         return [describe(each) for each in members]
 
     def _swap(self, registry: Registry) -> None:
+        self._prober.accept(registry.by_id.values())
         for deployment in registry.by_id.values():
             provider_of(deployment)  # so that its translator is loaded now, not while calls are on their way
-        for check in (*self._given, self._remembered):
-            check.accept(tuple(registry.by_id.values()))
+        deployments = tuple(registry.by_id.values())
+        given = wiring.with_budgets(self._given, self._budgeting.check, deployments)
+        for check in (*given, self._remembered):
+            check.accept(deployments)
+        if self._budgeting.check in given:
+            self._budgeting.accept(deployments)
+        if given is not self._given:
+            self._given = self._checks = given
+            self._engine.ask(given)
         if self._remembered.needed and self._checks is self._given:
             # first, for others must know what it knows; and last, for others may know what it doesn't
             self._checks = (self._remembered, *self._given, KnownOnly(self._remembered))
@@ -90,7 +104,9 @@ class Fleet:
         self._pool.update(
             {name: (members, self._strategies.strategy(name)) for name, members in registry.groups.items()}
         )
+        registry.version = self._registry.version + 1
         self._registry = registry
+        self._prober.begin(registry.by_id.values(), self._portal.start)
 
     def _locate(self, deployment_id: str) -> Deployment | None:
         return self._registry.by_id.get(deployment_id)

@@ -20,6 +20,10 @@ def hide(error: APIError, deployment: Deployment) -> None:
         if secret in error.message:
             error.message = error.message.replace(secret, HIDDEN)
             error.args = (error.message,)
+        for name in ("code", "param", "type"):
+            said = getattr(error, name)
+            if said and secret in said:
+                setattr(error, name, said.replace(secret, HIDDEN))
         error.body = _without(secret, error.body, _DEEPEST)
 
 

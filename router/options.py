@@ -58,6 +58,16 @@ class RouterOptions(TypedDict, total=False):
     discover: bool | None
     transcript_max_bytes: int
     affinity_max_entries: int
+    health_checks: Literal["off", "models", "call"] | bool
+    health_check_interval: float
+    health_check_timeout: float
+    budgets: Sequence[Mapping[str, Any]] | None
+    provider_budget_config: Mapping[str, Mapping[str, Any]] | None
     callback_queue: int
+    price_updates: bool
     record_contents: bool
     record_decisions: bool
+    user_header_name: str | None
+    user_header_mappings: Sequence[Mapping[str, str]] | None
+    hash_end_users: bool
+    seed: int | None

@@ -12,11 +12,11 @@ def place(registry: Registry, found: Resolution, call: Call) -> Place:
     """Who may serve `call`, whose name stands for `found`."""
     deployment = found.deployment
     if deployment is None:
-        return Place(call, registry.groups[found.group])
+        return Place(call, registry.groups[found.group], snapshot=registry.version)
     if "*" in deployment.model and not found.wildcard and not call.verb.by_id:
         raise BadRequestError(
             f"the deployment {deployment.id!r} serves whatever {found.group!r} matches; ask for a name that it matches",
             param="model",
             code="invalid_argument",
         )
-    return Place(call, (deployment,), alone=True)
+    return Place(call, (deployment,), alone=True, snapshot=registry.version)

@@ -52,11 +52,13 @@ class Registry:
     Never changes: `adding`, `putting` and `dropping` make another one, so calls in flight keep theirs.
     """
 
-    __slots__ = ("_aliases", "_exact", "_patterns", "_remembered", "by_id", "groups")
+    __slots__ = ("_aliases", "_exact", "_patterns", "_remembered", "by_id", "groups", "version")
 
     groups: Mapping[str, tuple[Deployment, ...]]
     """Deployments by `model_name`, in the order of the list."""
     by_id: Mapping[str, Deployment]
+    version: int
+    """Its number among those that its Router has used, from 1; 0 until it is used."""
 
     def __init__(self, deployments: Iterable[Deployment] = (), aliases: Mapping[str, str] | None = None) -> None:
         """`aliases` maps a name to a group, another alias, a name that a wildcard matches, or a deployment's id.
@@ -70,6 +72,7 @@ class Registry:
                 raise ConfigurationError(f"two deployments have the id {deployment.id!r}; give each its own")
             by_id[deployment.id] = deployment
             groups.setdefault(deployment.group, []).append(deployment)
+        self.version = 0
         self.by_id = MappingProxyType(by_id)
         self.groups = MappingProxyType({name: tuple(members) for name, members in groups.items()})
         self._aliases = dict(aliases or {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TypeVar, cast, get_args
 
@@ -63,8 +63,19 @@ class Request:
             raise self._wrong(name, f"{said}, or call router.aresponses() without a Router")
         self.limits = Limits(**{name: self._seconds(name) for name in _LIMITS if name in self._options})
 
-    def call(self, *, stream: bool, response_id: str | None = None, group: str = "", wildcard: str = "") -> Call:
-        """The call, for `group`. Of by-id verbs everything but the id is in the query."""
+    def call(
+        self,
+        *,
+        stream: bool,
+        response_id: str | None = None,
+        group: str = "",
+        wildcard: str = "",
+        unsent: Collection[str] = (),
+    ) -> Call:
+        """The call, for `group`. Of by-id verbs everything but the id is in the query.
+
+        `unsent`: names, in lower case, of headers that are not the vendor's business.
+        """
         query = self._mapping("extra_query")
         body: dict[str, object] = self.body
         if self.verb.by_id:
@@ -73,6 +84,8 @@ class Request:
                 query["stream"] = True
         if not self._options:
             return Call(group, self.verb, body, self.model, wildcard, stream, response_id, query=query)
+        headers = {name: str(value) for name, value in self._mapping("extra_headers").items()}
+        kept = {name: value for name, value in headers.items() if name.lower() in unsent} if headers else {}
         return Call(
             group=group,
             verb=self.verb,
@@ -81,13 +94,14 @@ class Request:
             wildcard=wildcard,
             stream=stream,
             response_id=response_id,
-            headers={name: str(value) for name, value in self._mapping("extra_headers").items()},
+            headers={name: value for name, value in headers.items() if name not in kept} if kept else headers,
             query=query,
             extra_body=self._mapping("extra_body"),
             metadata=self._mapping("litellm_metadata"),
             scope=self.scope,
             drop_params=self._switch("drop_params") if "drop_params" in self._options else None,
             allowed_openai_params=frozenset(self._names("allowed_openai_params")),
+            unsent=kept,
         )
 
     def policy(self, policy: Policy, group: str) -> Policy:

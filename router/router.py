@@ -27,15 +27,18 @@ from providers.types import Call, Deployment, Fetched, Verb
 from providers.usage import PriceSource, read_usage
 from providers.views import Routed
 from router import wiring
+from router.budgeting import Budgeting
 from router.config import load
+from router.deciding import recorder
 from router.engine import Engine
 from router.fleet import Fleet
-from router.operations import Operations
+from router.operations import FLUSH, Operations
 from router.options import RouterOptions
 from router.placing import place
 from router.plan import Plan, Target
 from router.pool import Pool
 from router.pricing.prices import Prices
+from router.probing import Probe, Prober
 from router.registry import Registry
 from router.request import Request
 from router.run import Place, Run
@@ -44,8 +47,10 @@ from router.stream import ResponseStream
 from router.sync import Portal
 from router.telemetry.account import Policy
 from router.telemetry.catalog import CallbackSpec, resolve
+from router.telemetry.logs import CallLog
 from router.telemetry.opened import OpenCall
 from router.telemetry.recorder import Recorder
+from router.telemetry.spend import SpendSink
 from router.transport import choose
 from router.transport.base import Transport
 from router.verbs import Verbs
@@ -58,10 +63,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("router")
 
 
-FLUSH = 5.0
-"""Seconds that closing waits for callbacks to take their records."""
-
-
 class Router(Verbs, Fleet, Operations):
     """Balances calls over deployments, keeps conversations at home, moves on from what fails.
 
@@ -72,6 +73,7 @@ class Router(Verbs, Fleet, Operations):
     - `routing_strategy`: a name, or an object with a `pick` method, or a class of such (default `adaptive`);
     - `http_client`: an `httpx.AsyncClient`, an `httpx.AsyncBaseTransport` or a `Transport` to send with;
     - `callbacks`: functions, or objects with a method `on_call`, that get the `CallRecord` of each call that is over;
+      loggers written for LiteLLM;
     - `price_source`: what calls cost, instead of the prices that genai-prices knows;
     - `affinity_store`: where owners of responses are remembered, instead of memory or Redis;
     - `clock`, `rng`, `sleep`: time, randomness and waiting, for tests and simulations.
@@ -100,7 +102,7 @@ class Router(Verbs, Fleet, Operations):
             raw, routing_strategy = {**raw, "routing_strategy": routing_strategy}, None
         deployments, self._settings = load(model_list, raw)
         self._raw, self._clock = raw, clock
-        rng = rng or random.Random()
+        rng, seed = wiring.randomness(self._settings.seed, rng)
         self._lock = threading.Lock()
         self._aliases = {name: alias.model for name, alias in self._settings.model_group_alias.items()}
         self._registry = Registry((), self._aliases)
@@ -109,7 +111,10 @@ class Router(Verbs, Fleet, Operations):
         self._stores = open_stores(self._settings, self._pool, affinity_store, clock)
         self._home, self._homes = wiring.home_policy(self._settings), wiring.home_policies(self._settings)
         self._policy, self._policies = wiring.policy(self._settings), wiring.policies(self._settings)
+        self._end_users = wiring.end_users(self._settings)
         self._remembered = Remembered(self._stores.transcripts, ttl=self._settings.affinity_ttl)
+        prices = price_source or Prices(updates=self._settings.price_updates)
+        self._budgeting = Budgeting(self._settings, prices, self._stores.budgets, clock, self._end_users)
         specs = wiring.check_specs(self._settings, optional_pre_call_checks)
         self._given = self._checks = build_checks(specs, self._services(own_store=affinity_store is not None))
         self._checks_closed = False
@@ -121,18 +126,31 @@ class Router(Verbs, Fleet, Operations):
             self._turn,
             wiring.limits(self._settings),
             fetch=self._fetch,
+            notes=recorder(seed) if self._settings.record_decisions else None,
             clock=clock,
             rng=rng,
             sleep=sleep,
         )
+        self._spend = SpendSink()
         sinks, tracers = resolve(callbacks, self._settings.callback_queue)
         self._recorder = Recorder(
-            price_source or Prices(),
-            Policy(self._settings.record_contents),
-            sinks,
+            prices,
+            Policy(self._settings.record_contents, self._end_users),
+            (CallLog(contents=self._settings.record_contents), self._spend, *sinks),
             tracers,
             health=self._pool.health,
             clock=clock,
+        )
+        self._recorder.on_end = self._budgeting.over
+        probe = Probe(self._pool, self._transport, self._settings.health_check_timeout, clock)
+        self._prober = Prober(
+            self._pool,
+            probe,
+            self._settings.health_checks,
+            self._settings.health_check_interval,
+            clock=clock,
+            rng=rng,
+            sleep=sleep,
         )
         self._portal = Portal()
         weakref.finalize(self, self._portal.stop)
@@ -156,6 +174,7 @@ class Router(Verbs, Fleet, Operations):
             self._remembered,
             wiring.signed_ids(settings),
             acknowledged=settings.affinity_write == "acknowledged",
+            budget=self._budgeting.check,
         )
 
     def __repr__(self) -> str:
@@ -182,6 +201,7 @@ class Router(Verbs, Fleet, Operations):
     async def _close_loop(self) -> None:
         """Close what belongs to the running event loop."""
         self._engine.end_calls()
+        await self._prober.aclose()
         await self._recorder.aclose(FLUSH)
         try:
             if "_fetcher" in self.__dict__:
@@ -255,10 +275,14 @@ class Router(Verbs, Fleet, Operations):
         registry = self._registry
         found = registry.resolve(request.model)
         group = found.group
-        call = request.call(stream=stream, response_id=response_id, group=group, wildcard=found.wildcard)
-        home = request.home(self._homes.get(group, self._home))
-        if home is not None:
-            call = replace(call, home=home)
+        call = request.call(
+            stream=stream,
+            response_id=response_id,
+            group=group,
+            wildcard=found.wildcard,
+            unsent=self._end_users.headers,
+        )
+        call = replace(call, id=opened.id, home=request.home(self._homes.get(group, self._home)))
         where = place(registry, found, call)
         policy = request.policy(self._policies.get(group, self._policy), group)
         limits = request.limits

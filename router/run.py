@@ -40,6 +40,8 @@ class Place:
     deployments: Sequence[Deployment]
     alone: bool = False
     """Whether the name is a deployment's own id: no other of its group will do."""
+    snapshot: int = 0
+    """Version of the model list that says so."""
 
 
 class AttemptTrace(Protocol):
@@ -63,6 +65,14 @@ class Trace(Protocol):
         ...
 
 
+class Decided(Protocol):
+    """One choice of a deployment, written down where decisions are recorded."""
+
+    def decision(self, waited: float) -> RouteDecision:
+        """It as data; `waited`: seconds that it took."""
+        ...
+
+
 class Run:
     """One call on its way: the plan it follows and what happened so far."""
 
@@ -74,6 +84,7 @@ class Run:
         "began",
         "call",
         "call_id",
+        "choice",
         "continues",
         "decision",
         "deployment",
@@ -128,8 +139,10 @@ class Run:
         """The one that was asked last."""
         self.affinity: Affinity | None = None
         """How the attempt that served found the home of its conversation."""
+        self.choice: Decided | None = None
+        """The choice that the next attempt is made by, where decisions are recorded."""
         self.decision: RouteDecision | None = None
-        """The last choice, where decisions are recorded."""
+        """The last choice that found nobody, where decisions are recorded."""
         self.trace: Trace | None = None
         self.attempt_trace: AttemptTrace | None = None
         self.asked = now
@@ -150,11 +163,18 @@ class Run:
         assert deployment is not None, "it was sent somewhere"
         waited, began = sent - self.asked, sent - self.began
         group, provider = self.call.group, deployment.provider
-        self.attempts.append(Attempt(deployment.id, group, began, now - sent, error, provider, waited, self.decision))
-        self.decision = None
+        decision = None if self.choice is None else self.choice.decision(waited)
+        self.attempts.append(Attempt(deployment.id, group, began, now - sent, error, provider, waited, decision))
+        self.choice = None
         if self.attempt_trace is not None and error is not None:
             self.attempt_trace.failed(error)
             self.attempt_trace = None
+
+    def found_nobody(self, waited: float) -> None:
+        """No deployment could be had, though it was tried for `waited` seconds."""
+        if self.choice is not None:
+            self.decision = self.choice.decision(waited)
+            self.choice = None
 
     def left(self, now: float) -> float:
         """Seconds the call may still take; infinite without a deadline."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from checks.affinity.transcript import MAX_TURN_BYTES, TranscriptStore
 from checks.base import AffinityStore
+from checks.budgets.board import BudgetBoard
 from router.config import RouterSettings
 from router.pool import Pool
 from router.stores.memory import MemoryStore
@@ -34,6 +35,8 @@ class Stores:
     """Cooldowns that other Routers found; None without Redis."""
     link: RedisLink | None = None
     transcript_link: RedisLink | None = None
+    budgets: BudgetBoard | None = None
+    """Where budgets are shared; None without Redis."""
 
     async def aclose(self) -> None:
         """Close connections; a store of the user's own is the user's to close."""
@@ -55,6 +58,7 @@ def open_stores(
     from router.stores.board import RedisCooldownBoard
     from router.stores.feed import CooldownFeed
     from router.stores.redis import RedisStore
+    from router.stores.redis_budgets import RedisBudgets
     from router.stores.redis_link import RedisLink
 
     link = RedisLink(redis, timeout=settings.redis_timeout, clock=clock)
@@ -75,7 +79,8 @@ def open_stores(
 
     # a link of its own: a long transcript that takes its time is no outage for the pins
     long_link = RedisLink(redis, timeout=max(1.0, settings.redis_timeout), clock=clock)
-    return Stores(store, RedisTranscripts(long_link, kept, prefix=prefix), feed, link, long_link)
+    budgets = RedisBudgets(link, prefix=prefix)
+    return Stores(store, RedisTranscripts(long_link, kept, prefix=prefix), feed, link, long_link, budgets)
 
 
 def _transcripts(settings: RouterSettings, clock: Callable[[], float]) -> MemoryTranscripts:

@@ -52,6 +52,11 @@ class Portal:
             future.cancel()
             raise
 
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run the coroutine beside what is asked for, until it ends, or `stop` cancels it. It handles its errors."""
+        with self._lock:
+            asyncio.run_coroutine_threadsafe(work, self._started())
+
     def stop(self) -> None:
         """End the loop and the thread, cancelling what still runs. Idempotent."""
         with self._lock:

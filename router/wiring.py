@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from checks.affinity.signed_id import SignedIds
 from checks.base import PreCallCheck
+from checks.end_user import EndUsers
+from providers.errors import ConfigurationError
 from providers.types import Deployment, HomePolicy
 from router.config import RouterSettings
 from router.plan import Policy
@@ -19,6 +22,16 @@ from strategies.catalog import build as build_strategy
 
 CheckSpec = str | PreCallCheck | type[PreCallCheck]
 StrategySpec = str | Strategy | type[Strategy]
+
+
+def randomness(seed: int | None, given: random.Random | None) -> tuple[random.Random, int | None]:
+    """What a Router draws from, and what that began with: None of one that was given to it."""
+    if given is None:
+        seed = secrets.randbits(63) if seed is None else seed
+        return random.Random(seed), seed
+    if seed is not None:
+        raise ConfigurationError("seed: the generator given as rng has its own; leave out one of the two")
+    return given, None
 
 
 def limits(settings: RouterSettings) -> Limits:
@@ -89,6 +102,14 @@ def signed_ids(settings: RouterSettings) -> SignedIds | None:
     return SignedIds(key, previous_key=settings.affinity_previous_key)
 
 
+def end_users(settings: RouterSettings) -> EndUsers:
+    """Who calls are for."""
+    names = [each.header_name for each in settings.user_header_mappings]
+    if settings.user_header_name is not None:
+        names.append(settings.user_header_name)
+    return EndUsers(names, hashed=settings.hash_end_users)
+
+
 def replays(settings: RouterSettings) -> bool:
     """Whether what was said is kept for replays. A call alone can't ask for it: nothing was kept for it."""
     policies = (settings.on_home_lost, *(own.on_home_lost for own in settings.model_group_affinity.values()))
@@ -106,13 +127,24 @@ def completed(deployments: Sequence[Deployment], settings: RouterSettings) -> tu
 
 
 def check_specs(settings: RouterSettings, given: Sequence[CheckSpec] | None) -> tuple[CheckSpec, ...]:
-    """The checks asked for, in order; LiteLLM's switches add theirs at the end."""
+    """The checks asked for, in order; LiteLLM's switches, and budgets, add theirs at the end."""
     specs = tuple(given) if given is not None else tuple(settings.optional_pre_call_checks)
     if settings.enable_tag_filtering and "tags" not in specs:
         specs += ("tags",)
     if settings.enable_pre_call_checks and "context_window" not in specs:
         specs += ("context_window",)
+    if (settings.budgets or settings.provider_budget_config) and not {"budget", "router_budget_limiting"} & {*specs}:
+        specs += ("budget",)
     return specs
+
+
+def with_budgets(
+    checks: tuple[PreCallCheck, ...], budget: PreCallCheck, deployments: Sequence[Deployment]
+) -> tuple[PreCallCheck, ...]:
+    """`checks`, with that of budgets if one of `deployments` brings its own."""
+    if budget in checks or all(each.max_budget is None for each in deployments):
+        return checks
+    return (*checks, budget)
 
 
 class StrategyFactory:

@@ -122,6 +122,11 @@ class FakeAnthropic:
             body = {}
         self.received.append(Received(request.path, headers, body, dict(request.query)))
         try:
+            if request.method == "GET" and request.path == "/v1/models":
+                need_key(headers, False)
+                need(headers.get("anthropic-version") in VERSIONS, "anthropic-version: not a valid version")
+                listed = {"data": [{"type": "model", "id": name} for name in MODELS], "has_more": False}
+                return await self._reply(request, Answer(json.dumps(listed).encode()))
             if request.method != "POST":
                 raise Refused("Method Not Allowed", "invalid_request_error", 405)
             need(

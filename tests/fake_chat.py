@@ -94,16 +94,21 @@ class FakeChat:
         except Refused as refusal:
             self.refused.append(refusal.message)
             return await self._reply(request, _error(refusal))
+        if request.method == "GET":
+            return await self._reply(request, Answer(b'{"object": "list", "data": [{"id": "m", "object": "model"}]}'))
         if not self._answers:
             raise AssertionError(f"nobody said how to answer {request.path}")
         return await self._reply(request, _rendered(self._answers.popleft(), body))
 
     def _admit(self, request: web.Request, headers: Mapping[str, str], body: Json) -> None:
-        need(request.method == "POST", "Not allowed to this method", status=405)
-        need(request.path.endswith(_ENDS), f"Invalid URL (POST {request.path})", status=404)
+        listing = request.method == "GET" and request.path.endswith("/models")
+        need(listing or request.method == "POST", "Not allowed to this method", status=405)
+        need(listing or request.path.endswith(_ENDS), f"Invalid URL (POST {request.path})", status=404)
         scheme, _, token = headers.get("authorization", "").partition(" ")
         known = (scheme == "Bearer" and token in (KEY, TOKEN)) or headers.get("api-key") == KEY
         need(known, "Incorrect API key provided", status=401)
+        if listing:
+            return
         need(headers.get("content-type", "").startswith("application/json"), "expected JSON")
         need(isinstance(body, dict) and body, "We could not parse the JSON body of your request.")
         Judge(body, self.variant).check()

@@ -81,6 +81,8 @@ class FakeGemini:
     """What it was sent, and what it will say. Without a script it says `Hello`."""
 
     sent: list[Sent] = field(default_factory=list)
+    listed: int = 0
+    """How often it was asked for its models."""
     complaints: list[str] = field(default_factory=list)
     """Why requests were refused."""
     script: deque[Said] = field(default_factory=deque)
@@ -100,6 +102,10 @@ class FakeGemini:
     async def __call__(self, link: Link) -> None:
         while request := await link.request():
             try:
+                if request.startswith(b"GET "):
+                    self.listed += 1
+                    await link.send(*_whole(200, _list(request)))
+                    continue
                 sent = self._read(request)
             except Refused as refusal:
                 self.complaints.append(str(refusal))
@@ -135,6 +141,17 @@ class FakeGemini:
         body = json.loads(content)
         check(body, place["model"])
         return Sent(target, headers, body, place["model"], stream)
+
+
+def _list(request: bytes) -> bytes:
+    """The models, if the request for them is good."""
+    line, *rest = request.partition(b"\r\n\r\n")[0].decode().split("\r\n")
+    headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in rest)}
+    path, _, query = line.split(" ")[1].partition("?")
+    if path != "/v1beta/models":
+        raise Refused(f"GET {path} was not found", 404, "NOT_FOUND")
+    _check_caller(headers, query, {})
+    return json.dumps({"models": [{"name": "models/gemini-3-pro"}]}).encode()
 
 
 def _check_caller(headers: dict[str, str], query: str, place: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ would; one simulated deployment stands in for each host, and only the transport 
 """
 
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -65,6 +66,16 @@ def redis_url(tmp_path: Path) -> Iterator[str]:
     server = Server(tmp_path / "redis").start()
     yield f"redis://127.0.0.1:{server.port}"
     server.kill()
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """An example may set up logging, which is the whole process's."""
+    logger = logging.getLogger("router.calls")
+    handlers, level = logger.handlers[:], logger.level
+    yield
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
 
 
 def _divert(kind: type[AiohttpTransport | HttpxTransport], hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:

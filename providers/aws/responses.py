@@ -57,6 +57,10 @@ class BedrockResponses(OpenAI):
         request = super().encode(call, deployment, None if deployment.token_source is not None else token)
         return authorized(request, deployment, token)
 
+    def listing(self, deployment: Deployment, token: Token | None = None) -> None:
+        """None: the runtime has no list of models."""
+        return
+
     def decode(self, reply: HttpReply, call: Call, deployment: Deployment) -> Routed:
         """As OpenAI's, with errors in Amazon's way too."""
         if not 200 <= reply.status < 300 and is_own(reply):

@@ -18,6 +18,7 @@ _ENDS: Final = (_PATH, "/responses")
 _VERSION: Final = re.compile(r"/v\d+[a-z0-9]*(/|$)")
 _V1: Final = "/openai/v1"
 _DEPLOYMENT: Final = re.compile(r"/openai/deployments/[^/]+")
+_DEPLOYMENT_END: Final = re.compile(_DEPLOYMENT.pattern + "$")
 _PROJECT: Final = re.compile(r"/api/projects/[^/]+")
 _NAMED: Final = frozenset({"preview", "latest", "v1"})
 """Versions of Azure's that are no date: they are those of its v1 API."""
@@ -66,6 +67,16 @@ def azure_ai_url(deployment: Deployment) -> tuple[str, str]:
         else:
             path, version = (project.group() if project else "") + _V1, version if version in _NAMED else None
     return urlunsplit((parts.scheme, parts.netloc, path + _PATH, "", "")), _versioned(query, version)
+
+
+def models_url(url: str) -> str:
+    """Where what is asked at this URL for chat completions tells the models it has.
+
+    `…/models`; Azure's, which belongs to the resource and not to a deployment; or, at the model inference API, which is
+    called `models` itself, what it tells of the model it serves.
+    """
+    base = _DEPLOYMENT_END.sub("/openai", url.removesuffix(_PATH))
+    return f"{base}/info" if base.endswith("/models") else f"{base}/models"
 
 
 def _bare(path: str) -> str:

@@ -77,6 +77,8 @@ def usage_in(json: JsonObject) -> JsonObject | None:
         cached=_count(given, "cached_tokens") or _count(usage, "prompt_cache_hit_tokens"),
         written=_count(given, "cache_write_tokens"),
         reasoning=reasoning,
+        audio=_count(given, "audio_tokens"),
+        spoken=_count(told, "audio_tokens"),
     )
 
 

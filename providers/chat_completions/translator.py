@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import ClassVar, Final
 
 from providers.azure_ai import AzureAI
-from providers.chat_completions.address import azure_ai_url, azure_url, chat_url
+from providers.chat_completions.address import azure_ai_url, azure_url, chat_url, models_url
 from providers.chat_completions.answer import Answer
 from providers.chat_completions.idioms import Idiom
 from providers.chat_completions.parts import to_download
@@ -60,6 +60,11 @@ class ChatCompletions(Translator):
     def location(self, asked: Asked) -> tuple[str, str]:
         """The URL, and the query string of `api_base`."""
         return chat_url(asked.deployment.api_base or self.default_base or "", self._idiom.version)
+
+    def models(self, asked: Asked) -> str | None:
+        """Beside the chat completions: see `models_url`."""
+        url, query = self.location(asked)
+        return with_query(models_url(url), query, asked.deployment.query)
 
     def credential(self, deployment: Deployment, key: str, *, is_token: bool) -> tuple[str, str]:
         """The header that says who calls, with `key` an API key or a bearer token."""
@@ -163,6 +168,10 @@ class VertexChat(ChatCompletions):
             return f"{url}/chat/completions", query
         url, query = vertex(deployment, asked.model.rpartition("/")[2], "mistralai")
         return f"{url}:{'streamRawPredict' if asked.stream else 'rawPredict'}", query
+
+    def models(self, asked: Asked) -> None:
+        """None: Vertex AI lists models elsewhere."""
+        return
 
     def headers(self, asked: Asked) -> Mapping[str, str]:
         """None: its project is a part of the address."""

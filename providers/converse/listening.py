@@ -287,7 +287,20 @@ class Listening:
             cast("int", usage.get("cacheWriteInputTokens", 0)),
         )
         total = cast("int", usage["inputTokens"]) + read + written
-        return usage_of(total, cast("int", usage["outputTokens"]), cached=read, written=written, reasoning=self._spent)
+        return usage_of(
+            total,
+            cast("int", usage["outputTokens"]),
+            cached=read,
+            written=written,
+            written_1h=_kept_for_an_hour(usage.get("cacheDetails")),
+            reasoning=self._spent,
+        )
+
+
+def _kept_for_an_hour(details: Json) -> int:
+    """Of the tokens that were written to the cache, those that are kept for an hour."""
+    told = cast("list[JsonObject]", details or [])
+    return sum(cast("int", each["inputTokens"]) for each in told if each.get("ttl") == "1h")
 
 
 def _searched(text: str) -> JsonObject:

@@ -64,7 +64,17 @@ def usage(metadata: Mapping[str, Json], *, searched: bool) -> JsonObject:
     if prompt + output + tools != _count(metadata, "totalTokenCount"):
         output += thoughts
     cached = _count(metadata, "cachedContentTokenCount")
-    return usage_of(prompt + (0 if searched else tools), output, cached=cached, reasoning=thoughts)
+    audio = _of_kind(metadata, "promptTokensDetails", "AUDIO")
+    return usage_of(
+        prompt + (0 if searched else tools),
+        output,
+        cached=cached,
+        reasoning=thoughts,
+        audio=audio,
+        cached_audio=min(audio, _of_kind(metadata, "cacheTokensDetails", "AUDIO")),
+        spoken=_of_kind(metadata, "candidatesTokensDetails", "AUDIO"),
+        drawn=_of_kind(metadata, "candidatesTokensDetails", "IMAGE"),
+    )
 
 
 _TRAFFIC: Final[Mapping[str, str]] = {
@@ -86,3 +96,10 @@ def tier(metadata: Mapping[str, Json]) -> str | None:
 def _count(metadata: Mapping[str, Json], name: str) -> int:
     value = metadata.get(name)
     return value if type(value) is int and value > 0 else 0
+
+
+def _of_kind(metadata: Mapping[str, Json], name: str, modality: str) -> int:
+    """Of the tokens that are told by their modality, those of one."""
+    details = metadata.get(name)
+    kinds = [each for each in details if isinstance(each, dict)] if isinstance(details, list) else []
+    return sum(_count(each, "tokenCount") for each in kinds if each.get("modality") == modality)

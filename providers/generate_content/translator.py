@@ -13,7 +13,7 @@ from providers.generate_content.listener import GeminiListener
 from providers.generate_content.request import write
 from providers.generate_content.table import GEMINI, VERTEX
 from providers.generate_content.tools import NAMING
-from providers.google.address import gemini, vertex
+from providers.google.address import gemini, models_of, vertex
 from providers.google.authorization import authorized
 from providers.queries import with_query
 from providers.translation.asked import Asked
@@ -42,6 +42,11 @@ class GenerateContent(Translator):
         method = "streamGenerateContent" if asked.stream else "generateContent"
         sse = "alt=sse" if asked.stream else ""
         return with_query(f"{url}:{method}", query, asked.deployment.query, asked.call.query, sse)
+
+    def models(self, asked: Asked) -> str | None:
+        """The collection that the model is in."""
+        url, query = self.model_url(asked)
+        return with_query(models_of(url), query, asked.deployment.query)
 
     def authorize(self, request: HttpRequest, deployment: Deployment, token: Token | None) -> HttpRequest:
         """The request with an API key or a bearer token."""
@@ -83,3 +88,7 @@ class VertexGenerateContent(GenerateContent):
     def model_url(self, asked: Asked) -> tuple[str, str]:
         """The URL of the model, or of an endpoint, and the query string that `api_base` has."""
         return vertex(asked.deployment, asked.model)
+
+    def models(self, asked: Asked) -> None:
+        """None: Vertex AI lists models elsewhere."""
+        return

@@ -28,6 +28,7 @@ LOCATION: Final = "us-central1"
 _VERSION: Final = re.compile(r"v\d+(?:(?:alpha|beta)\d*)?")
 _METHOD: Final = re.compile(r":[A-Za-z]+$")
 _MODEL: Final = re.compile(r"/(?:publishers/[^/]+/models|endpoints|models|tunedModels)/[^/]+$")
+_LISTED: Final = re.compile(r"/(?:models|tunedModels)/.*$")
 _SCOPE: Final = re.compile(r"/projects/[^/]+/locations/[^/]+$")
 _MULTI_REGION: Final = frozenset({"us", "eu"})
 
@@ -40,6 +41,11 @@ def gemini(deployment: Deployment, model: str, default_base: str | None = None) 
     base = _versioned(base.removesuffix("/models"), deployment.api_version or GEMINI_VERSION)
     path = model if model.startswith(("models/", "tunedModels/")) else f"models/{model}"
     return f"{base}/{_quoted(path)}", query
+
+
+def models_of(url: str) -> str:
+    """The URL of the list of models at the Gemini API, by that of a model."""
+    return _LISTED.sub("/models", url)
 
 
 def vertex(deployment: Deployment, model: str, publisher: str = "google") -> tuple[str, str]:

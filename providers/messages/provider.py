@@ -68,6 +68,11 @@ class Messages(Translator):
         url = cast("str", found)
         return with_query(*url.partition("?")[::2], call.query) if call.query else url
 
+    def models(self, asked: Asked) -> str | None:
+        """`/v1/models`."""
+        url, query = self.endpoint(asked.deployment)
+        return with_query(f"{url.removesuffix('/messages')}/models", query, asked.deployment.query)
+
     def headers(self, asked: Asked) -> Mapping[str, str]:
         """The version of the API, and what is asked for of what it does not have yet."""
         headers = {"anthropic-version": self.version(asked.deployment)}
@@ -113,6 +118,10 @@ class FoundryMessages(Messages):
         """`/anthropic/v1/messages`."""
         return address.foundry(deployment.api_base or "")
 
+    def models(self, asked: Asked) -> None:
+        """None: there is no Models API."""
+        return
+
     def credentials(self, key: str, *, is_token: bool) -> Mapping[str, str]:
         """Both names that a key has had there, or a token of Entra ID."""
         return {"authorization": f"Bearer {key}"} if is_token else {"x-api-key": key, "api-key": key}
@@ -134,6 +143,10 @@ class VertexMessages(Messages):
         url, query = google.vertex(deployment, asked.model, "anthropic")
         method = "streamRawPredict" if asked.stream else "rawPredict"
         return with_query(f"{url}:{method}", query, deployment.query, asked.call.query)
+
+    def models(self, asked: Asked) -> None:
+        """None: Vertex AI lists models elsewhere."""
+        return
 
     def headers(self, asked: Asked) -> Mapping[str, str]:
         """None: the version stands in the body."""

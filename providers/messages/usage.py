@@ -14,6 +14,7 @@ from providers.types import Json, JsonObject
 
 _COUNTS: Final = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
 _THOUGHT: Final = "thinking_tokens"
+_HOUR: Final = "ephemeral_1h_input_tokens"
 _TIERS: Final[Mapping[Json, str]] = {"standard": "default", "priority": "priority", "batch": "batch"}
 
 
@@ -23,7 +24,7 @@ class Counts:
     __slots__ = ("_counts", "_known", "tier")
 
     def __init__(self) -> None:
-        self._counts: dict[str, int] = dict.fromkeys((*_COUNTS, _THOUGHT), 0)
+        self._counts: dict[str, int] = dict.fromkeys((*_COUNTS, _THOUGHT, _HOUR), 0)
         self._known = False
         self.tier: str | None = None
         """OpenAI's name of the tier that served."""
@@ -38,10 +39,11 @@ class Counts:
             if type(value) is int:
                 counts[name] = value
                 self._known = True
-        details = told.get("output_tokens_details")
-        thought = details.get(_THOUGHT) if isinstance(details, dict) else None
-        if type(thought) is int:
-            counts[_THOUGHT] = thought
+        for field, name in (("output_tokens_details", _THOUGHT), ("cache_creation", _HOUR)):
+            details = told.get(field)
+            part = details.get(name) if isinstance(details, dict) else None
+            if type(part) is int:
+                counts[name] = part
         tier = told.get("service_tier")
         if isinstance(tier, str):
             self.tier = _TIERS.get(tier, tier)
@@ -57,5 +59,6 @@ class Counts:
             counts["output_tokens"],
             cached=read,
             written=written,
+            written_1h=counts[_HOUR],
             reasoning=counts[_THOUGHT],
         )

@@ -356,13 +356,39 @@ def _code(error: APIError) -> str:
 
 
 def usage_of(
-    input_tokens: int, output_tokens: int, *, cached: int = 0, written: int = 0, reasoning: int = 0
+    input_tokens: int,
+    output_tokens: int,
+    *,
+    cached: int = 0,
+    written: int = 0,
+    written_1h: int = 0,
+    reasoning: int = 0,
+    audio: int = 0,
+    cached_audio: int = 0,
+    spoken: int = 0,
+    drawn: int = 0,
 ) -> JsonObject:
-    """`usage` as OpenAI counts: the input includes what was read from and written to a cache, the output reasoning."""
+    """`usage` as OpenAI counts: the input includes what was read from and written to a cache, the output reasoning.
+
+    What OpenAI does not count, or only at times, is there if it is not 0: of the written tokens those that are kept
+    for an hour (`written_1h`), of the input, the cached and the output those that are sound, of the output those that
+    are an image.
+    """
+    given: JsonObject = {"cached_tokens": cached, "cache_write_tokens": written}
+    told: JsonObject = {"reasoning_tokens": reasoning}
+    for details, name, count in (
+        (given, "cache_write_1h_tokens", written_1h),
+        (given, "audio_tokens", audio),
+        (given, "cached_audio_tokens", cached_audio),
+        (told, "audio_tokens", spoken),
+        (told, "image_tokens", drawn),
+    ):
+        if count:
+            details[name] = count
     return {
         "input_tokens": input_tokens,
-        "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
+        "input_tokens_details": given,
         "output_tokens": output_tokens,
-        "output_tokens_details": {"reasoning_tokens": reasoning},
+        "output_tokens_details": told,
         "total_tokens": input_tokens + output_tokens,
     }

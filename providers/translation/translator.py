@@ -130,6 +130,10 @@ class Translator(ABC):
         """Headers of the dialect's own, by lower-case name; default: none."""
         return {}
 
+    def models(self, asked: Asked) -> str | None:
+        """The URL of the list of models; default: there is none."""
+        return None
+
     def remote(self, call: Call, deployment: Deployment) -> Sequence[str]:
         """Addresses of files that must be downloaded first; default: none."""
         return ()
@@ -142,17 +146,15 @@ class Translator(ABC):
             raise UnsupportedParamsError(f"{self.name} has no operation {call.verb}", code="unsupported_operation")
         asked = Asked.of(call, deployment, self.table, self.name)
         content = jsonio.dumps(joined(self.write(asked), asked.extra))
-        headers = {
-            "accept": "text/event-stream" if call.stream else "application/json",
-            "content-type": "application/json",
-            "user-agent": "homing-router",
-            **self.headers(asked),
-        }
-        for name, value in (*deployment.headers.items(), *call.headers.items()):
-            name = name.lower()
-            headers[name] = _both(headers[name], value) if name in self.listed and name in headers else value
-        request = HttpRequest("POST", self.address(asked), headers, content, tuple(asked.dropped))
+        request = HttpRequest("POST", self.address(asked), self._head(asked), content, tuple(asked.dropped))
         return self.authorize(request, deployment, token)
+
+    def listing(self, deployment: Deployment, token: Token | None = None) -> HttpRequest | None:
+        """The request for the list of models there, if it has one."""
+        call = Call(deployment.group, drop_params=True)
+        asked = Asked.of(call, deployment, self.table, self.name)
+        url = self.models(asked)
+        return None if url is None else self.authorize(HttpRequest("GET", url, self._head(asked)), deployment, token)
 
     def decode(self, reply: HttpReply, call: Call, deployment: Deployment) -> Routed:
         """The reply as a response. Raises the typed error that it stands for."""
@@ -187,6 +189,20 @@ class Translator(ABC):
         return event.cause if isinstance(event, Failure) else None
 
     # parts
+
+    def _head(self, asked: Asked) -> dict[str, str]:
+        """The headers of a request: the dialect's, the deployment's, the call's."""
+        call, deployment = asked.call, asked.deployment
+        headers = {
+            "accept": "text/event-stream" if call.stream else "application/json",
+            "content-type": "application/json",
+            "user-agent": "homing-router",
+            **self.headers(asked),
+        }
+        for name, value in (*deployment.headers.items(), *call.headers.items()):
+            name = name.lower()
+            headers[name] = _both(headers[name], value) if name in self.listed and name in headers else value
+        return headers
 
     def narrator(self, call: Call, deployment: Deployment) -> Narrator:
         """What tells the response to a call."""

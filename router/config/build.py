@@ -8,7 +8,11 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 from typing import cast
 
+from providers.probes import capture
+from providers.rates import Rates
 from providers.types import Connection, Deployment, Dialect, Json
+from router.config.budgets import check_deployment
+from router.config.costs import Costs
 from router.config.credentials import ANYWHERE, check_vendor, check_ways, under
 from router.config.entry import Body, Entry, Info, Params, Traits
 from router.config.identity import derive_id
@@ -82,6 +86,7 @@ class Builder:
         params = check(Params, fields, self._problems)
         if params is None:
             return None, None
+        check_deployment(params, fields, self._problems)
         known = [each for each in endpoints if isinstance(each, str)] if isinstance(endpoints, list) else []
         lookup = Lookup(params, fields, self._environ, self._problems, self._sources, known)
         found = lookup.vendor()
@@ -91,6 +96,8 @@ class Builder:
         site = lookup.site(*found)
         if site is not None and group is not None:
             self._check_wildcard(group, site.model, entry.place("model_name"), fields.place("model"))
+            if params.health_check_model is not None:
+                self._check_health_check(site, params.health_check_model, fields.place("health_check_model"))
         return params, site
 
     def _group(self, entry: Fields) -> str | None:
@@ -118,7 +125,7 @@ class Builder:
         ours = {name: value for name, value in raw.items() if name in Info.model_fields or name in Info.synonyms}
         metadata: dict[str, Json] = {}
         for name, value in raw.items():
-            if name in ours:
+            if name in ours or (value is None and name in Info.refused):
                 continue
             objection = Info.objection(name)
             if objection is not None:
@@ -142,6 +149,12 @@ class Builder:
             self._problems.add(
                 model_place, "has a '*' but model_name has none to fill it; write one there, e.g. 'openai/*'"
             )
+
+    def _check_health_check(self, site: Site, named: str, place: str) -> None:
+        if "*" not in site.model:
+            self._problems.add(place, "is for models with a '*'; a health check calls this deployment's own model")
+        elif not capture(site.vendor.name, site.model, named):
+            self._problems.add(place, f"is none of the models that {site.vendor.name}/{site.model} stands for")
 
 
 def _deployment(
@@ -188,9 +201,20 @@ def _deployment(
         idle_timeout=params.idle_timeout,
         cooldown_time=params.cooldown_time,
         num_retries=params.num_retries,
+        health_check=params.health_check,
+        health_check_model=params.health_check_model,
         max_input_tokens=params.max_input_tokens,
+        prices=_rates(params),
+        max_budget=params.max_budget,
+        budget_duration=params.budget_duration,
         info=metadata,
     )
+
+
+def _rates(params: Params) -> Rates | None:
+    """The deployment's own prices; None if it gives none."""
+    given = {name: price for name in Costs.model_fields if (price := getattr(params, name)) is not None}
+    return Rates(given) if given else None
 
 
 def settle_ids(drafts: Iterable[Draft], problems: Problems, taken: Container[str] = ()) -> tuple[Deployment, ...]:

@@ -28,7 +28,11 @@ _SHOWN = (
     "idle_timeout",
     "cooldown_time",
     "num_retries",
+    "health_check",
+    "health_check_model",
     "max_input_tokens",
+    "max_budget",
+    "budget_duration",
 )
 
 _SETS = ("tags", "holds", "additional_drop_params", "allowed_openai_params")
@@ -48,6 +52,8 @@ def describe(deployment: Deployment) -> JsonObject:
     """
     params: JsonObject = {"model": f"{deployment.provider}/{deployment.model}"}
     params |= {name: value for name in _SHOWN if (value := getattr(deployment, name)) is not None}
+    if deployment.prices is not None:
+        params |= deployment.prices.given
     params["dialect"] = deployment.dialect.value
     if deployment.order:
         params["order"] = deployment.order

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from router.config.budgets import Duration
+from router.config.costs import Costs
 from router.config.credentials import Credentials
 from router.config.refusals import MODEL_INFO, PARAMS
 from router.config.strict import Amount, AnyJson, Count, JsonMapping, Name, Number, PositiveCount, Seconds, Strict
-from router.config.values import Address, DialectName, File, Headers, Identifier, Printable, Proxy, Queries, Verify
+from router.config.values import (
+    Address,
+    DialectName,
+    File,
+    Headers,
+    HealthChecks,
+    Identifier,
+    Printable,
+    Proxy,
+    Queries,
+    Verify,
+)
 from router.hints import closest
 
 
@@ -48,10 +62,10 @@ class Body(Strict):
     user: str | None = None
 
 
-class Traits(Strict):
+class Traits(Costs):
     """What the Router needs to know of a deployment; taken in `litellm_params` and in `model_info`."""
 
-    synonyms: ClassVar[Mapping[str, str]] = {"region_name": "region"}
+    synonyms: ClassVar[Mapping[str, str]] = {"region_name": "region", "input_cost_per_query": "input_cost_per_request"}
 
     weight: Amount | None = None
     """Share of the traffic relative to its siblings; unset counts as 1."""
@@ -73,8 +87,16 @@ class Traits(Strict):
     """Ids of files and vector stores that its account holds."""
     cooldown_time: Amount | None = None
     """Seconds it rests after failures; unset: the Router's rule."""
+    health_check: HealthChecks | None = None
+    """How it is asked whether it is well: not at all (`off`), for its `models`, or by a `call`; unset: the Router's."""
+    health_check_model: Name | None = None
+    """The model that a `call` goes to, where `model` has a `*`."""
     max_input_tokens: PositiveCount | None = None
     """Tokens of input the model takes."""
+    max_budget: Amount | None = None
+    """US dollars that may be spent there in each `budget_duration`."""
+    budget_duration: Duration | None = None
+    """How long `max_budget` lasts before it starts anew: `1h`, `1d`, `1mo`."""
 
 
 class Params(Traits, Credentials, Body):
@@ -160,6 +182,8 @@ _METADATA = frozenset(
     {"mode", "base_model", "max_output_tokens", "max_tokens", "model_name", "models", "timezone", "account_name"}
 )
 """Usual metadata whose names are close to those of fields."""
+_OTHER_PRICES = re.compile("_(batches|image|pixel|character|video|page|cache_hit)|cost_per_query|audio_token_cost")
+"""Names of LiteLLM's prices of what no call here has, which are metadata too."""
 
 
 class Info(Traits):
@@ -177,7 +201,8 @@ class Info(Traits):
             return cls.unknown(name)
         if name in _ACTIVE and name not in cls.model_fields and name not in cls.synonyms:
             return "belongs in litellm_params"
-        near = None if name in _METADATA else closest(name, [*_ACTIVE, "id"], likeness=0.8)
+        usual = name in _METADATA or ("cost" in name and _OTHER_PRICES.search(name))
+        near = None if usual else closest(name, [*_ACTIVE, "id"], likeness=0.8)
         return f"unknown field; did you mean {near!r}?" if near else None
 
 

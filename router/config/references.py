@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from providers.types import Deployment
+from router.config.allowances import check_budgets
 from router.config.problems import Problems, at
 from router.config.settings import RouterSettings
 from router.config.targets import Target
@@ -20,9 +21,10 @@ def check_references(
 ) -> None:
     """Note every name in `settings` that stands for nothing. Without deployments no name can be judged."""
     _check_routing_groups(settings, place, problems)
+    registry = Registry(deployments, {name: alias.model for name, alias in settings.model_group_alias.items()})
+    check_budgets(settings, registry, place, problems)
     if not deployments:
         return
-    registry = Registry(deployments, {name: alias.model for name, alias in settings.model_group_alias.items()})
     for name in settings.model_group_alias:
         spot = at(at(place, "model_group_alias"), name)
         if name in registry.groups:

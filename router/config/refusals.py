@@ -14,14 +14,16 @@ _ENTRA = (
     "signing in by password is at an end at Microsoft; give tenant_id, client_id and client_secret, or "
     "azure_ad_token_provider, e.g. azure.identity.get_bearer_token_provider(credential, scope)"
 )
-_PRICES = "prices are kept with the metadata; put it in model_info"
-_BUDGETS = "there are no budgets; limit with rpm and tpm"
+_UNPRICED = "calls are priced by tokens and by the request; use input_cost_per_token and its kin"
+_BY_OTHER_UNITS = (
+    *("input_cost_per_second", "output_cost_per_second", "input_cost_per_character", "output_cost_per_character"),
+    *("input_cost_per_image", "output_cost_per_image", "input_cost_per_pixel", "output_cost_per_pixel"),
+)
 
 PARAMS: Mapping[str, str] = {
     **_all(("input", "previous_response_id", "conversation", "stream", "messages"), _PER_CALL),
     **_all(("azure_username", "azure_password"), _ENTRA),
-    **_all(("input_cost_per_token", "output_cost_per_token", "input_cost_per_second"), _PRICES),
-    **_all(("max_budget", "budget_duration"), _BUDGETS),
+    **_all(_BY_OTHER_UNITS, _UNPRICED),
     **_all(("itpm", "otpm"), "input and output tokens are limited together; use tpm"),
     **_all(("max_tokens", "max_completion_tokens"), "the Responses API calls it max_output_tokens"),
     "id": "put it in model_info",
@@ -44,8 +46,12 @@ PARAMS: Mapping[str, str] = {
 """In `litellm_params`."""
 
 MODEL_INFO: Mapping[str, str] = {
+    **_all(("input_cost_per_second", "output_cost_per_second"), _UNPRICED),
     **_all(("itpm", "otpm"), "input and output tokens are limited together; use tpm"),
     **_all(("allowed_fails", "allowed_fails_policy"), "the breaker is set for the whole Router, by allowed_fails"),
+    "disable_background_health_check": "write health_check: 'off'",
+    "health_check_timeout": "it is an argument of the Router",
+    "health_check_max_tokens": "a health check asks for as few tokens as can be",
     "access_windows": "deployments serve at any time",
     "blocked": "leave the deployment out of model_list, or delete_deployment it",
     "enable_tag_filtering": "it is an argument of the Router",
@@ -53,22 +59,23 @@ MODEL_INFO: Mapping[str, str] = {
 """In `model_info`, where other unknown names are kept."""
 
 _CACHES = "responses are not cached"
-_HEALTH = "health is judged by the calls themselves, for every strategy"
+_ROUTING = "what health checks find goes to the breaker, which every strategy respects; set health_checks"
 
 SETTINGS: Mapping[str, str] = {
     **_all(("cache_responses", "cache_kwargs", "caching_groups"), _CACHES),
     **_all(("assistants_config", "search_tools", "guardrail_list", "plugins"), "only the Responses API is routed"),
-    **_all(
-        ("enable_health_check_routing", "health_check_staleness_threshold", "health_check_ignore_transient_errors"),
-        _HEALTH,
-    ),
-    "background_health_check_model_groups": _HEALTH,
+    "enable_health_check_routing": _ROUTING,
+    "health_check_staleness_threshold": "what a health check finds holds as long as what a call finds",
+    "health_check_ignore_transient_errors": "one failure opens no breaker; see allowed_fails",
+    "background_health_check_model_groups": "set health_check of the deployments: 'off', 'models' or 'call'",
     **_all(("polling_interval", "default_priority"), "there is no priority queue; calls wait on on_all_down='wait'"),
     **_all(("set_verbose", "debug_level"), "set the level of the logger 'router' with the logging module"),
+    **_all(("success_callback", "failure_callback"), "put them into callbacks; LiteLLM's loggers are taken"),
+    "turn_off_message_logging": "nothing of what is said is recorded unless record_contents is on",
+    "json_logs": "give a handler of logging a router.JsonFormatter()",
     **_all(("fallback_access_check", "fallback_budget_check"), "write a pre-call check"),
     **_all(("tag_filtering_match_any", "tag_routing_prefix"), "use enable_tag_filtering and the tags of deployments"),
     "client_ttl": "connections are kept and closed by the transport",
-    "provider_budget_config": _BUDGETS,
     "alerting_config": "use the Router's callbacks, or logging",
     "router_general_settings": "every Router serves async and sync callers, with the models of its list",
     "allowed_fails_policy": "use allowed_fails; whose fault a failure is decides whether it counts",

@@ -8,9 +8,20 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, SecretStr
 from pydantic.json_schema import WithJsonSchema
 
+from router.config.budgets import Budget, Spending
 from router.config.refusals import SETTINGS
 from router.config.strict import Amount, Count, JsonMapping, Name, Number, PositiveCount, Seconds, Strict
-from router.config.targets import Alias, FallbackMap, HomeSettings, OnHomeLost, RetryPolicy, RoutingGroup, Targets
+from router.config.targets import (
+    Alias,
+    FallbackMap,
+    HomeSettings,
+    OnHomeLost,
+    RetryPolicy,
+    RoutingGroup,
+    Targets,
+    UserHeader,
+)
+from router.config.values import HealthChecks
 from router.stores.redis_url import RedisSettings
 
 _ALIASES_SCHEMA = {
@@ -35,7 +46,10 @@ EVERY_GROUP = "*"
 class RouterSettings(Strict):
     """Everything about a Router that is not a deployment. Times are in seconds."""
 
-    synonyms: ClassVar[Mapping[str, str]] = {"default_params": "default_litellm_params"}
+    synonyms: ClassVar[Mapping[str, str]] = {
+        "background_health_checks": "health_checks",
+        "default_params": "default_litellm_params",
+    }
     refused: ClassVar[Mapping[str, str]] = SETTINGS
     nested: ClassVar[Mapping[str, type[Strict]]] = {
         "model_group_alias": Alias,
@@ -43,6 +57,9 @@ class RouterSettings(Strict):
         "retry_policy": RetryPolicy,
         "model_group_retry_policy": RetryPolicy,
         "model_group_affinity": HomeSettings,
+        "user_header_mappings": UserHeader,
+        "budgets": Budget,
+        "provider_budget_config": Spending,
     }
 
     routing_strategy: Name = "adaptive"
@@ -151,12 +168,35 @@ class RouterSettings(Strict):
     affinity_max_entries: PositiveCount = 100_000
     """Owners remembered in memory; the least recently used is forgotten first."""
 
+    health_checks: HealthChecks = "off"
+    """Whether deployments are asked how they are before a call finds out: for their `models`, or by a `call`."""
+    health_check_interval: Seconds = 300.0
+    """In which each deployment is asked once, unless a call was served there."""
+    health_check_timeout: Seconds = 10.0
+    """For one health check."""
+    budgets: list[Budget] = Field(default_factory=list)
+    """What may be spent, by group, deployment, provider, end user or tag: `{"end_user": "*", "max_budget": 5,
+    "budget_duration": "1d"}`."""
+    provider_budget_config: dict[Name, Spending] = Field(default_factory=dict)
+    """LiteLLM's way to write budgets of providers: `{"openai": {"budget_limit": 10, "time_period": "1d"}}`."""
+
     callback_queue: PositiveCount = 10_000
     """Records that may wait for each callback; what comes when so many do is dropped, and counted."""
+    price_updates: bool = False
+    """Whether newer prices are fetched from GitHub each hour, by genai-prices; else those that came with it hold."""
     record_contents: bool = False
     """Whether records hold what was asked and answered, and what errors say."""
     record_decisions: bool = False
     """Whether each attempt says why it went where it went."""
+    seed: Annotated[int, Field(ge=0), Number] | None = None
+    """What the Router's randomness begins with, so that the same calls are routed the same; unset: drawn."""
+
+    user_header_name: Name | None = None
+    """A header that says who a call is for, beside `x-litellm-customer-id` and `x-litellm-end-user-id`."""
+    user_header_mappings: list[UserHeader] = Field(default_factory=list)
+    """Several of them, asked before it: `[{"header_name": "X-User", "litellm_user_role": "customer"}]`."""
+    hash_end_users: bool = False
+    """Whether end users that look like an e-mail address or a telephone number are known by a digest only."""
 
     def redis(self) -> RedisSettings | None:
         """Where Redis is; None if there is none. Raises `ConfigurationError`."""

@@ -78,6 +78,15 @@ class HomeSettings(Strict):
     replay: Literal["strict", "lossy"] | None = None
 
 
+class UserHeader(Strict):
+    """A header of a call that says who it is for."""
+
+    header_name: Name
+    """Its name, in any case."""
+    litellm_user_role: Literal["customer"] = "customer"
+    """Whom it names, in LiteLLM's words: only end users are known here."""
+
+
 class RoutingGroup(Strict):
     """Groups that share a strategy of their own."""
 

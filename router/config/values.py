@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, SecretStr
@@ -122,6 +122,11 @@ def _token(name: str) -> str:
     return name
 
 
+def _checks(value: object) -> object:
+    """LiteLLM writes true; YAML takes `off` for false."""
+    return ("models" if value else "off") if isinstance(value, bool) else value
+
+
 Address = Annotated[str, AfterValidator(address)]
 """Where an API is."""
 Proxy = Annotated[str, AfterValidator(_proxy)]
@@ -136,6 +141,12 @@ Secret = Annotated[SecretStr, Field(min_length=1), AfterValidator(secret)]
 DialectName = Annotated[
     Dialect, PlainValidator(_dialect), WithJsonSchema({"type": "string", "enum": [*map(str, Dialect)]})
 ]
+HealthChecks = Annotated[
+    Literal["off", "models", "call"],
+    BeforeValidator(_checks),
+    WithJsonSchema({"anyOf": [{"type": "string", "enum": ["off", "models", "call"]}, {"type": "boolean"}]}),
+]
+"""Whether deployments are asked how they are: not at all, for their models, or by a call for one token."""
 GoogleJson = Annotated[
     SecretStr | dict[str, object],
     PlainValidator(google_json),

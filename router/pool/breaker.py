@@ -7,7 +7,7 @@ CLOSED ── trip ──▶ OPEN ── time ──▶ HALF_OPEN ── probe l
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, IntEnum
 
 from router.pool.tally import Share, Tally
 
@@ -36,6 +36,17 @@ class State(Enum):
     HALF_OPEN = "half-open"
 
 
+class Evidence(IntEnum):
+    """What a health check has shown of a deployment that did not fail it; each shows what those before it do."""
+
+    ANSWERED = 0
+    """That there is somebody who answers."""
+    ADMITTED = 1
+    """That the key is good."""
+    SERVED = 2
+    """That it serves."""
+
+
 class Breaker:
     """Consecutive failures or a failing half of the recent calls open it; one probe at a time tests it again.
 
@@ -43,8 +54,8 @@ class Breaker:
     the present: it neither closes the breaker nor opens it again.
     """
 
-    __slots__ = ("closed_at", "consecutive", "epoch", "openings", "probing_until", "reason", "share", "state",
-                 "streak", "tally", "until")  # fmt: skip
+    __slots__ = ("closed_at", "consecutive", "epoch", "head_start", "missed", "needs", "openings", "probing_until",
+                 "reason", "reserved", "share", "state", "streak", "tally", "until")  # fmt: skip
 
     def __init__(self, consecutive: int, tally: Tally) -> None:
         self.consecutive = consecutive
@@ -54,6 +65,8 @@ class Breaker:
         self.epoch = 0
         self.streak = 0
         """Failures in a row."""
+        self.missed = 0
+        """Health checks failed in a row. They count as failures do, and for nothing else: they are no traffic."""
         self.until = 0.0
         """When an open one becomes half-open."""
         self.openings = 0
@@ -62,6 +75,12 @@ class Breaker:
         """When it last closed; None if it never opened."""
         self.probing_until: float | None = None
         self.reason = ""
+        self.needs = Evidence.ANSWERED
+        """What a health check must show to close it."""
+        self.head_start = 0.0
+        """Seconds that calls leave the first probe to a health check, once its time has come; 0: nobody checks."""
+        self.reserved = False
+        """Whether the first probe is still a health check's to make."""
 
     def move(self, tally: Tally) -> None:
         """Count in another group's tally, from now on."""
@@ -75,7 +94,7 @@ class Breaker:
             return False
         if self.state is not State.CLOSED:
             return True
-        self.streak = 0
+        self.streak = self.missed = 0
         tally, share = self.tally, self.share
         tally.calls += tally.unit
         share.calls += tally.unit
@@ -92,14 +111,33 @@ class Breaker:
             count.fails += tally.unit
         return self._due_to_open(now)
 
+    def check_failed(self, epoch: int, now: float) -> bool:
+        """Take in a health check that failed; whether that should open the breaker now."""
+        if epoch != self.epoch or self.state is not State.CLOSED:
+            return False
+        self.missed += 1
+        return self._due_to_open(now)
+
+    def check_passed(self, epoch: int, evidence: Evidence) -> bool:
+        """Take in a health check that did not fail; whether it should close the breaker now."""
+        if epoch != self.epoch:
+            return False
+        if self.state is not State.CLOSED:
+            return evidence >= self.needs
+        self.missed = 0
+        if evidence is Evidence.SERVED:
+            self.streak = 0
+        return False
+
     def _due_to_open(self, now: float) -> bool:
+        streak = self.streak + self.missed
         volume, others = self.tally.others_failing(self.share)
         if volume >= _GUARD_VOLUME and others > _GUARD:
-            return self.streak >= max(self.consecutive, 3 + 12 * others)
+            return streak >= max(self.consecutive, 3 + 12 * others)
         if self.closed_at is not None and now < self.closed_at + _PROBATION:
             return True
         calls, ratio = self.tally.failing(self.share)
-        return self.streak >= self.consecutive or (calls >= _VOLUME and ratio >= _RATIO)
+        return streak >= self.consecutive or (calls >= _VOLUME and ratio >= _RATIO)
 
     def opening(self, now: float) -> int:
         """Count an opening; how many came before it without a healthy minute in between."""
@@ -116,14 +154,19 @@ class Breaker:
         return True
 
     def open(self, now: float, seconds: float, reason: str) -> None:
-        """Open, or stay open, until `seconds` from now at least: of two deadlines the later one counts."""
+        """Open, or stay open, until `seconds` from now at least: of two deadlines the later one counts.
+
+        If health checks are made, the first probe is reserved for one: for a while, in case none comes.
+        """
         until = now + seconds
         self.until = max(self.until, until) if self.state is State.OPEN else until
         self.state = State.OPEN
         self.epoch += 1
         self.reason = reason
-        self.probing_until = None
-        self.streak = 0
+        self.needs = Evidence.ANSWERED
+        self.reserved = self.head_start > 0
+        self.probing_until = self.until + self.head_start if self.reserved else None
+        self.streak = self.missed = 0
         self.tally.forget(self.share)
 
     def close(self, now: float) -> None:
@@ -131,7 +174,8 @@ class Breaker:
         self.state = State.CLOSED
         self.closed_at = now
         self.probing_until = None
-        self.streak = 0
+        self.reserved = False
+        self.streak = self.missed = 0
         self.reason = ""
 
     def wants_probe(self, now: float) -> bool:
@@ -140,8 +184,13 @@ class Breaker:
             self.state = State.HALF_OPEN
         return self.state is State.HALF_OPEN and (self.probing_until is None or now >= self.probing_until)
 
+    def wants_check(self, now: float) -> bool:
+        """Whether a health check may test it now, as the probe that is reserved or as any other."""
+        return self.wants_probe(now) or (self.state is State.HALF_OPEN and self.reserved)
+
     def probe(self, now: float) -> None:
         """A probe is on its way."""
+        self.reserved = False
         self.probing_until = now + _PATIENCE
 
     def probe_undecided(self, epoch: int) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from providers.errors import RouterError
 from providers.types import Call, Deployment
@@ -63,11 +63,11 @@ def ask(strategy: Strategy, call: Call, options: Sequence[Member], now: float) -
 
 def choose(group: Group, wish: Wish, now: float, settings: HealthSettings) -> tuple[Member, bool] | Shortage:
     """A member and whether it is a probe; or why there is none."""
-    narrowed = _narrowed(group, wish)
+    narrowed = narrowed_to(group, wish.among)
     everyone: Iterable[Member] = group.members.values() if narrowed is None else narrowed
-    sets = _tiers(group, wish, narrowed)
+    sets = tiers_of(group, wish, narrowed)
     horizon = sets[0][0] if sets else None
-    probe = _probe(group, wish, narrowed, horizon, now)
+    probe = due_probe(group, wish, narrowed, horizon, now)
     if probe is not None:
         return probe, True
     for options in sets:
@@ -78,7 +78,7 @@ def choose(group: Group, wish: Wish, now: float, settings: HealthSettings) -> tu
         member = _panic(group, wish, everyone, now)
         if member is not None:
             return member, member.breaker.wants_probe(now)
-    return _shortage(group, wish, everyone, now, settings)
+    return shortage_of(group, wish, everyone, now, settings)
 
 
 def spare(group: Group, preferred: Iterable[Deployment]) -> list[Deployment]:
@@ -95,21 +95,23 @@ def spare(group: Group, preferred: Iterable[Deployment]) -> list[Deployment]:
     return [each for each, member in members if member and member.ready is first and member.in_flight < most]
 
 
-def _narrowed(group: Group, wish: Wish) -> list[Member] | None:
-    if wish.among is None:
+def narrowed_to(group: Group, among: Sequence[Deployment] | None) -> list[Member] | None:
+    """The members that a choice is narrowed to, in its order; None: all are."""
+    if among is None:
         return None
-    members = [group.members.get(deployment.id) for deployment in wish.among]
+    members = [group.members.get(deployment.id) for deployment in among]
     return list(dict.fromkeys(member for member in members if member is not None))
 
 
-def _tiers(group: Group, wish: Wish, narrowed: list[Member] | None) -> Sequence[Sequence[Member]]:
+def tiers_of(group: Group, wish: Wish, narrowed: list[Member] | None) -> Sequence[Sequence[Member]]:
     """The ready ones, in the sets that are to be tried one after the other."""
     if narrowed is None:
         return [ready for ready in group.tiers if ready]
-    return _split([member for member in narrowed if member.ready is not None], wish.ordered)
+    return split([member for member in narrowed if member.ready is not None], wish.ordered)
 
 
-def _split(members: list[Member], ordered: bool) -> list[list[Member]]:
+def split(members: list[Member], ordered: bool) -> list[list[Member]]:
+    """`members` in the sets that are to be tried one after the other."""
     if ordered:
         return [[member] for member in members]
     tiers: dict[int, list[Member]] = {}
@@ -118,7 +120,7 @@ def _split(members: list[Member], ordered: bool) -> list[list[Member]]:
     return [tiers[tier] for tier in sorted(tiers)]
 
 
-def _probe(
+def due_probe(
     group: Group, wish: Wish, narrowed: list[Member] | None, horizon: Member | None, now: float
 ) -> Member | None:
     """One that is due for a probe and not inferior to `horizon`; none for a retry, which has been through enough."""
@@ -163,14 +165,15 @@ def _from(group: Group, wish: Wish, options: Sequence[Member], now: float) -> Me
 
 def _panic(group: Group, wish: Wish, everyone: Iterable[Member], now: float) -> Member | None:
     """Every breaker is open: rather try one than fail."""
-    for options in _split(usable_by_force(everyone, now), wish.ordered):
+    for options in split(usable_by_force(everyone, now), wish.ordered):
         member = _from(group, wish, options, now)
         if member is not None:
             return member
     return None
 
 
-def _shortage(group: Group, wish: Wish, members: Iterable[Member], now: float, settings: HealthSettings) -> Shortage:
+def shortage_of(group: Group, wish: Wish, members: Iterable[Member], now: float, settings: HealthSettings) -> Shortage:
+    """Why none of `members` can be had."""
     forced = wish.force and settings.on_all_down == "try"
     causes: set[Cause] = set()
     waits: list[float] = []
@@ -194,20 +197,37 @@ def _first(causes: Collection[Cause]) -> Cause:
 
 def _why(wish: Wish, member: Member, now: float, forced: bool) -> tuple[Cause, float | None, str]:
     """What keeps one member from serving, and for how long."""
+    cause, wait = obstacle(member, wish.avoid, wish.refused, now, forced)
+    if cause == "room":
+        return "quota", wait, f"no room within its limits for {wait:.1f} s more"
+    if cause == "quota":
+        return "quota", wait, f"rate limit reached, for {wait:.1f} s more"
+    if cause == "capacity":
+        return "capacity", None, f"{member.in_flight} of {member.cap} parallel requests in flight"
+    if cause == "tried":
+        return "tried", None, "tried already"
+    if wait is None:
+        return "breaker", None, f"being tested: {member.breaker.reason}"
+    return "breaker", wait, f"cooling for {max(0.0, wait):.1f} s more: {member.breaker.reason}"
+
+
+Obstacle: TypeAlias = Literal["quota", "room", "capacity", "tried", "breaker"]
+
+
+def obstacle(
+    member: Member, avoid: Collection[str], refused: Mapping[Member, float], now: float, forced: bool
+) -> tuple[Obstacle, float | None]:
+    """What keeps a member from serving, and for how many seconds, if a clock tells; asked of those that can't serve.
+
+    With `forced`, a breaker alone would be no obstacle.
+    """
     blocked, breaker = member.allowance.blocked_until - now, member.breaker
     if blocked > 0:
-        return "quota", blocked, f"rate limit reached, for {blocked:.1f} s more"
-    if member in wish.refused:
-        wait = wish.refused[member]
-        return "quota", wait, f"no room within its limits for {wait:.1f} s more"
+        return "quota", blocked
+    if member in refused:
+        return "room", refused[member]
     if member.in_flight >= member.cap:
-        return "capacity", None, f"{member.in_flight} of {member.cap} parallel requests in flight"
-    if member.id in wish.avoid and (forced or breaker.state is State.CLOSED):
-        return "tried", None, "tried already"
-    if breaker.state is State.OPEN:
-        return (
-            "breaker",
-            breaker.until - now,
-            f"cooling for {max(0.0, breaker.until - now):.1f} s more: {breaker.reason}",
-        )
-    return "breaker", None, f"being tested: {breaker.reason}"
+        return "capacity", None
+    if member.id in avoid and (forced or breaker.state is State.CLOSED):
+        return "tried", None
+    return "breaker", breaker.until - now if breaker.state is State.OPEN else None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from math import inf
 
+from providers.errors import ConfigurationError
 from providers.types import Deployment
 from router.pool.breaker import State
 from router.pool.budget import RetryBudget
@@ -187,3 +188,16 @@ def _tier(deployment: Deployment) -> tuple[bool, int]:
 def usable_by_force(members: Iterable[Member], now: float) -> list[Member]:
     """Those that only their breaker keeps out, if anything does: never a rate limit, never a full one."""
     return [m for m in members if now >= m.allowance.blocked_until and m.in_flight < m.cap]
+
+
+def refuse_twins(groups: Mapping[str, tuple[Sequence[Deployment], Strategy]]) -> None:
+    """Raise `ConfigurationError` if an id occurs twice."""
+    seen: dict[str, str] = {}
+    for name, (deployments, _) in groups.items():
+        for deployment in deployments:
+            if deployment.id in seen:
+                raise ConfigurationError(
+                    f"deployment id {deployment.id!r} occurs twice (in {seen[deployment.id]!r} and {name!r}); "
+                    "give each its own model_info.id"
+                )
+            seen[deployment.id] = name

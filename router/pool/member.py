@@ -7,6 +7,7 @@ from math import inf
 
 from providers.types import Deployment
 from router.pool.breaker import Breaker
+from router.pool.checked import HealthCheck
 from router.pool.measure import Measure
 from router.pool.quota import Quota
 from strategies.base import Candidates
@@ -44,8 +45,8 @@ class Member:
 
     __slots__ = (
         "alarm", "allowance", "breaker", "calls", "cap", "cost", "deployment", "failures", "fresh_until", "group",
-        "id", "in_flight", "kind", "level_slot", "limits", "measure", "ready", "rpm", "share", "slot", "tier", "tpm",
-        "weight", "weighted",
+        "id", "in_flight", "kind", "last_check", "level_slot", "limits", "measure", "ready", "rpm", "share", "slot",
+        "tier", "tpm", "weight", "weighted",
     )  # fmt: skip
 
     def __init__(self, deployment: Deployment, breaker: Breaker, measure: Measure) -> None:
@@ -56,6 +57,7 @@ class Member:
         self.in_flight = 0
         self.calls = 0
         self.failures = 0
+        self.last_check: HealthCheck | None = None
         self.ready: Candidates[Member] | None = None
         """The ready set it is in, if any."""
         self.slot = 0

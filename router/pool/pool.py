@@ -12,13 +12,14 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 from typing import TypeAlias
 
-from providers.errors import APIError, ConfigurationError
+from providers.errors import APIError
 from providers.types import Call, Deployment
 from router.pool import outcome
 from router.pool.breaker import Breaker
 from router.pool.budget import RetryBudget
 from router.pool.choice import Reserve, Wish, ask, choose, spare
-from router.pool.group import Group
+from router.pool.group import Group, refuse_twins
+from router.pool.inspections import Inspections
 from router.pool.lease import Lease, Shortage
 from router.pool.measure import Measure, Pace
 from router.pool.member import Member
@@ -26,6 +27,7 @@ from router.pool.outcome import News
 from router.pool.quota import read
 from router.pool.report import DeploymentHealth, examine
 from router.pool.settings import HealthSettings
+from router.pool.survey import Prospect, Survey, foresee
 from router.pool.tally import Tally
 from router.pool.waiters import Waiter, sleep
 from strategies.base import Strategy
@@ -35,7 +37,7 @@ _log = logging.getLogger("router")
 OnTrip: TypeAlias = Callable[[str, str, float], None]
 
 
-class Pool:
+class Pool(Inspections):
     """In-flight counts, health, speed and rate limits of every deployment; leases.
 
     Thread-safe: everything happens under one lock that is held for microseconds. Nothing here waits but `wait`.
@@ -69,7 +71,7 @@ class Pool:
         Leases of deployments that are gone stay valid; they end without effect. Raises `ConfigurationError` if an id
         occurs twice.
         """
-        _refuse_twins(groups)
+        refuse_twins(groups)
         now = self._clock()
         with self._locked():
             before, self._members = self._members, {}
@@ -80,7 +82,9 @@ class Pool:
                 group = known.get(name) or Group(name, strategy, self.settings, self._rng, self._clock)
                 self._groups[name] = group
                 members = [self._member(before, deployment) for deployment in deployments]
-                self._members.update((member.id, member) for member in members)
+                for member in members:
+                    self._members[member.id] = member
+                    self._reserve(member)
                 group.enrol(members, strategy, now)
             for vanished in known.keys() - groups.keys():
                 known[vanished].queue.stir_all()
@@ -114,6 +118,7 @@ class Pool:
         retry: bool = False,
         reserve: Reserve | None = None,
         force: bool = True,
+        survey: Survey | None = None,
     ) -> Lease | Shortage:
         """Pick a deployment of `group` and take a place on it, in one step.
 
@@ -121,7 +126,8 @@ class Pool:
         else the strategy chooses. Ids in `avoid` were tried: they are not leased (see `Shortage.only_tried`). A
         `retry` is never used as a probe. `reserve(deployment, now)` claims room elsewhere: it returns 0, or the
         seconds to wait if there is none, and then another is picked; it runs under the lock and may not block.
-        With `force` (and `on_all_down="try"`), one whose breaker is open is leased rather than none.
+        With `force` (and `on_all_down="try"`), one whose breaker is open is leased rather than none. A `survey` is told
+        how all stood at the pick.
 
         Raises `RouterError` if the strategy returns what is not a candidate.
         """
@@ -137,15 +143,29 @@ class Pool:
                 for ready in home.tiers:
                     if ready:
                         picked = ask(home.strategy, call, ready, now)
+                        if survey is not None:
+                            survey.saw(home, {}, (picked, False), now)
                         taken = self._take(home, picked, False, now)
                         break
             if taken is None:
                 wish = Wish(call, among, ordered, avoid, retry, reserve, force)
                 chosen = choose(home, wish, now, self.settings)
+                if survey is not None:
+                    survey.saw(home, wish.refused, chosen, now)
                 taken = chosen if isinstance(chosen, Shortage) else self._take(home, *chosen, now)
         if self._dropped:
             self._sweep()
         return taken
+
+    def foresee(self, group: str, wish: Wish) -> Prospect:
+        """What `lease` would choose from now. `wish.reserve` may keep nothing claimed."""
+        now = self._clock()
+        with self._locked():
+            home = self._groups.get(group)
+            if home is None:
+                return Prospect()
+            home.advance(now)
+            return foresee(home, wish, now, self.settings)
 
     def spare(self, group: str, preferred: Sequence[Deployment]) -> list[Deployment]:
         """Those of `preferred` that may be preferred now: usable, in the first tier, not much busier than others."""
@@ -234,14 +254,7 @@ class Pool:
             return
         now = self._clock()
         with self._locked():
-            member = lease.member
-            blocked = member.allowance.observe(readings, now)
-            group = self._groups.get(member.group)
-            if group is not None:
-                if member.learn_limits():
-                    group.limits_changed(member)
-                if blocked:
-                    self._news.extend(outcome.blocked(group, member, blocked, now))
+            self._take_in(lease.member, readings, now)
 
     def drop(self, lease: Lease) -> None:
         """The lease is garbage. May run anywhere, even while this thread holds the lock."""
@@ -267,8 +280,11 @@ class Pool:
             if kind == "quota":
                 member.allowance.block(seconds, now)
                 group.place(member, now)
-            elif self.settings.enabled and member.breaker.impose(now, seconds, "reported by another Router"):
-                group.place(member, now)
+                return
+            if not self.settings.enabled or not member.breaker.impose(now, seconds, "reported by another Router"):
+                return
+            group.place(member, now)
+        self._opened()
 
     # Waiting
 
@@ -367,20 +383,9 @@ class Pool:
         with suppress(IndexError):  # another thread was faster
             while True:
                 news = self._news.popleft()
+                self._opened()
                 if self.on_trip is not None:
                     try:
                         self.on_trip(*news)
                     except Exception:
                         _log.exception("on_trip failed for deployment %s", news[0])
-
-
-def _refuse_twins(groups: Mapping[str, tuple[Sequence[Deployment], Strategy]]) -> None:
-    seen: dict[str, str] = {}
-    for name, (deployments, _) in groups.items():
-        for deployment in deployments:
-            if deployment.id in seen:
-                raise ConfigurationError(
-                    f"deployment id {deployment.id!r} occurs twice (in {seen[deployment.id]!r} and {name!r}); "
-                    "give each its own model_info.id"
-                )
-            seen[deployment.id] = name

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from router.pool.breaker import State
+from router.pool.checked import HealthCheck
 from router.pool.member import Member
 
 
@@ -34,6 +35,8 @@ class DeploymentHealth:
     """The fraction left of its rate limit; 1.0 if unknown."""
     weight: float
     """Its share now: as configured, less while ramping; 0 if it only stands by."""
+    last_check: HealthCheck | None = None
+    """What the last health check found; None if there was none."""
 
 
 def examine(member: Member, now: float) -> DeploymentHealth:
@@ -59,4 +62,5 @@ def examine(member: Member, now: float) -> DeploymentHealth:
         failures=member.failures,
         headroom=member.allowance.left(now),
         weight=0.0 if member.standby else member.share * ramp,
+        last_check=member.last_check,
     )

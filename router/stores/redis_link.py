@@ -103,9 +103,9 @@ class RedisLink:
         """The replies, or the errors, of `commands`, sent together within one bound. Raises `OutageError`."""
         return await self._bounded(lambda client: _send_all(client, commands))
 
-    def background(self, work: Coroutine[object, object, None]) -> None:
+    def background(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Run `work`, which handles its own errors, beside the caller. It ends with the loop."""
-        self._background.start(work)
+        return self._background.start(work)
 
     async def aclose(self) -> None:
         """Wait for what runs in the background, if Redis is well; close what this loop, and every loop that has ended,

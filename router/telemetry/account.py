@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -9,9 +10,13 @@ from typing import cast
 from providers.errors import APIError, Attempt
 from providers.types import Call, JsonObject
 from router.telemetry.opened import OpenCall
-from router.telemetry.record import AttemptRecord, CallRecord, Status
+from router.telemetry.record import SETTINGS, AttemptRecord, CallRecord, Status
 
 _NOBODY = Call("")
+_WORD = re.compile(r"[\w.:-]{1,64}")
+_SETTINGS = frozenset(SETTINGS)
+_ELSEWHERE = frozenset({"input", "user", "safety_identifier"})
+"""Parameters that have a field of their own in the record; the end user's may be a digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
     details = response.get("incomplete_details")
     cost = None if opened.bill is None else opened.bill.cost
     contents = _contents(opened, call) if policy.contents else {}
-    attempts = () if run is None else _attempts(opened, run.attempts)
+    attempts = () if run is None else _attempts(opened, run.attempts, policy)
     return CallRecord(
         id=opened.id,
         verb=opened.verb.value,
@@ -55,10 +60,11 @@ def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
         service_tier=_text(response, "service_tier"),
         error_type=None if error is None else type(error).__name__,
         error_status=error.status_code if isinstance(error, APIError) else None,
-        error_code=error.code if isinstance(error, APIError) else None,
+        error_code=_code(error, policy) if isinstance(error, APIError) else None,
         attempts=attempts,
         retries=max(0, len(attempts) - 1),
         fallbacks=0 if run is None else len(run.plan.visited),
+        max_output_tokens=_limit(call),
         usage=opened.usage,
         partial=opened.partial,
         cost=None if cost is None else cost.total,
@@ -69,6 +75,7 @@ def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
         affinity=None if run is None or run.affinity is None else run.affinity.mode,
         decision=None if run is None else run.decision,
         metadata=call.metadata,
+        parameters=_parameters(call, policy),
         **contents,  # type: ignore[arg-type]  # the names are CallRecord's own
     )
 
@@ -95,7 +102,31 @@ def _contents(opened: OpenCall, call: Call) -> dict[str, object]:
     }
 
 
-def _attempts(opened: OpenCall, attempts: Sequence[Attempt]) -> tuple[AttemptRecord, ...]:
+def _parameters(call: Call, policy: Policy) -> dict[str, object]:
+    body = {**call.body, **call.extra_body} if call.extra_body else call.body
+    if policy.contents:
+        return {name: value for name, value in body.items() if name not in _ELSEWHERE}
+    found: dict[str, object] = {}
+    for name in _SETTINGS & body.keys():
+        value = body[name]
+        if isinstance(value, Mapping):
+            value = {key: each for key, each in value.items() if isinstance(key, str) and _is_setting(each)}
+        if (value and isinstance(value, dict)) or _is_setting(value):
+            found[name] = value
+    return found
+
+
+def _is_setting(value: object) -> bool:
+    return isinstance(value, (bool, int, float)) or (isinstance(value, str) and _WORD.fullmatch(value) is not None)
+
+
+def _code(error: APIError, policy: Policy) -> str | None:
+    """The vendor's code; one that is no word may quote what the server was sent."""
+    code = error.code
+    return code if code is not None and (policy.contents or _WORD.fullmatch(code)) else None
+
+
+def _attempts(opened: OpenCall, attempts: Sequence[Attempt], policy: Policy) -> tuple[AttemptRecord, ...]:
     if not attempts:
         return ()
     *before, last = attempts
@@ -103,10 +134,11 @@ def _attempts(opened: OpenCall, attempts: Sequence[Attempt]) -> tuple[AttemptRec
     error = last.error
     if error is None and ended == "failed" and isinstance(opened.error, APIError):
         error = opened.error  # a stream that failed after its first output
-    return (*(_attempt(each, "failed", each.error) for each in before), _attempt(last, ended, error))
+    failed = (_attempt(each, "failed", each.error, policy) for each in before)
+    return (*failed, _attempt(last, ended, error, policy))
 
 
-def _attempt(attempt: Attempt, status: Status, error: APIError | None) -> AttemptRecord:
+def _attempt(attempt: Attempt, status: Status, error: APIError | None, policy: Policy) -> AttemptRecord:
     return AttemptRecord(
         attempt.deployment_id,
         attempt.model_group,
@@ -117,9 +149,15 @@ def _attempt(attempt: Attempt, status: Status, error: APIError | None) -> Attemp
         attempt.waited,
         None if error is None else type(error).__name__,
         None if error is None else error.status_code,
-        None if error is None else error.code,
+        None if error is None else _code(error, policy),
         attempt.decision,
+        error.message if error is not None and policy.contents else None,
     )
+
+
+def _limit(call: Call) -> int | None:
+    most = call.body.get("max_output_tokens")
+    return most if type(most) is int else None
 
 
 def _text(json: JsonObject, name: str) -> str | None:

@@ -12,7 +12,8 @@ from router.telemetry.base import Sink, Tracer
 from router.telemetry.callbacks import Callback, CallbackSink
 
 CallbackSpec: TypeAlias = Any
-"""A function of a record; an object with a method `on_call`; a name in `NAMES`; a `Sink` or a `Tracer`."""
+"""A function of a record; an object with a method `on_call`; a name in `NAMES`; a `Sink` or a `Tracer`; or what was
+written for LiteLLM: an object with a method such as `log_success_event`, a function of four arguments."""
 
 
 def _prometheus() -> object:
@@ -44,12 +45,30 @@ def resolve(specs: Sequence[CallbackSpec], most: int) -> tuple[list[Sink], list[
     sinks: list[Sink] = []
     tracers: list[Tracer] = []
     for index, spec in enumerate(specs):
+        if not _is_ours(spec) and (found := _litellm_sinks(spec, f"callbacks[{index}]", most)):
+            sinks += found
+            continue
         part = _part(spec, f"callbacks[{index}]", most)
         if callable(getattr(part, "take", None)):
             sinks.append(cast("Sink", part))
         if callable(getattr(part, "begin", None)):
             tracers.append(cast("Tracer", part))
     return sinks, tracers
+
+
+def _is_ours(spec: CallbackSpec) -> bool:
+    """Whether it is written for this Router: then nothing else that it looks like counts."""
+    return isinstance(spec, str) or any(callable(getattr(spec, name, None)) for name in ("take", "begin", "on_call"))
+
+
+def _litellm_sinks(spec: CallbackSpec, place: str, most: int) -> Sequence[Sink]:
+    """What gives events to `spec`, if it is written for LiteLLM."""
+    from router.telemetry.litellm_logger import METHODS, is_idle, sinks_of  # most programs have no such loggers
+
+    sinks = sinks_of(spec, most)
+    if not sinks and is_idle(spec):
+        raise ConfigurationError(f"{place}: {type(spec).__name__} has none of {', '.join(METHODS)}; define one")
+    return sinks
 
 
 def _part(spec: CallbackSpec, place: str, most: int) -> object:
@@ -72,4 +91,4 @@ def _part(spec: CallbackSpec, place: str, most: int) -> object:
     raise ConfigurationError(f"{place}: {type(spec).__name__} can't be called; {_EXPECTED}")
 
 
-_EXPECTED: Final = "pass a function of a record, or an object with a method `on_call`"
+_EXPECTED: Final = "pass a function of a record, an object with a method `on_call`, or a logger for LiteLLM"

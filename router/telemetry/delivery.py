@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Final
 
@@ -19,22 +21,39 @@ _AT_ONCE: Final = 64
 """Records made in one turn of the event loop, so that a burst does not hold up what else it has to do."""
 
 
+def _nothing(_: OpenCall) -> None:
+    """What has to run before the record of a call can be made."""
+
+
 class Delivery:
     """Hands calls that are over to `deliver`, on the event loop's next turn.
 
     `put` may be called anywhere: in any thread, in a destructor, without an event loop. Where none runs, the next
-    call's turn takes care of it, or `drain`.
+    call's turn takes care of it, or `flush`. `before` says what has to run first for a call, and would take long: it
+    runs in a thread of its own, while the calls wait.
     """
 
-    def __init__(self, deliver: Callable[[OpenCall], None], most: int = MOST_WAITING) -> None:
+    def __init__(
+        self,
+        deliver: Callable[[OpenCall], None],
+        before: Callable[[OpenCall], Callable[[], object] | None] = _nothing,
+        most: int = MOST_WAITING,
+    ) -> None:
         self.dropped = 0
         self._deliver = deliver
+        self._before = before
         self._most = most
         self._waiting: deque[OpenCall] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         """The loop that delivered last, or will."""
         self._scheduled = False
-        """Whether its next turn will."""
+        """Whether its next turn will, or the one after what has to run first."""
+        self._preparing: Future[None] | None = None
+        """Ends when what has to run first has run."""
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
 
     def put(self, opened: OpenCall) -> None:
         """This call is over."""
@@ -47,10 +66,21 @@ class Delivery:
             self._schedule(opened.loop)
 
     def drain(self) -> None:
-        """Deliver all that waits, now."""
+        """Deliver all that waits, now; what should run first runs when it is needed, which may block."""
         with suppress(IndexError):  # nothing waits any more
             while True:
                 self._one(self._waiting.popleft())
+
+    async def flush(self, timeout: float) -> bool:
+        """Deliver all that waits, `timeout` seconds at most; whether nothing waits any more."""
+        clock = asyncio.get_running_loop().time
+        until = clock() + timeout
+        while (preparing := self._some(len(self._waiting))) is not None:
+            # not by cancelling it: others wait for it too
+            done, _ = await asyncio.wait((asyncio.wrap_future(preparing),), timeout=max(0.0, until - clock()))
+            if not done:
+                return False
+        return True
 
     def _schedule(self, own: asyncio.AbstractEventLoop) -> None:
         """See to it that a turn delivers: of the loop that runs here, else of the call's own."""
@@ -66,16 +96,56 @@ class Delivery:
         loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        with suppress(IndexError):
-            for _ in range(_AT_ONCE):
-                self._one(self._waiting.popleft())
+        loop = asyncio.get_running_loop()
+        preparing = self._some(_AT_ONCE)
+        if preparing is not None:
+            preparing.add_done_callback(lambda _: _later(loop, self._turn))
+            return
         self._scheduled = False  # before looking: whoever puts one from now on, on another thread, sees to it
         if self._waiting:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._turn)
+            loop.call_soon(self._turn)
+
+    def _some(self, most: int) -> Future[None] | None:
+        """Deliver so many calls that wait; what has to end first, if one has to wait on."""
+        waiting, preparing, prepared = self._waiting, self._preparing, False
+        if preparing is not None:
+            if not preparing.done():
+                return preparing
+            self._preparing, prepared = None, True
+        with suppress(IndexError):  # there are no more
+            for _ in range(most):
+                opened = waiting.popleft()
+                work = None if prepared else self._before(opened)
+                if work is not None:
+                    waiting.appendleft(opened)
+                    return self._prepare(work)
+                prepared = False  # whatever came of it, the call does not wait again
+                self._one(opened)
+        return None
+
+    def _prepare(self, work: Callable[[], object]) -> Future[None]:
+        done: Future[None] = Future()
+
+        def run() -> None:
+            try:
+                work()
+            except Exception:
+                _log.exception("what the record of a call needs could not be loaded")
+            finally:
+                done.set_result(None)
+
+        self._preparing = done
+        threading.Thread(target=run, name="homing-router-loading", daemon=True).start()
+        return done
 
     def _one(self, opened: OpenCall) -> None:
         try:
             self._deliver(opened)
         except Exception:
             _log.exception("the record of a call could not be made")
+
+
+def _later(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:
+    with suppress(RuntimeError):  # the loop is closed: the next call's turn takes care of it
+        loop.call_soon_threadsafe(work)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -14,8 +14,23 @@ from providers.usage import Cost, TokenUsage
 Status: TypeAlias = Literal["succeeded", "failed", "cancelled", "abandoned"]
 """How a call ended: with its answer; with an error; its caller cancelled it; its caller left its stream."""
 
+SETTINGS: Final = (
+    "temperature",
+    "top_p",
+    "max_output_tokens",
+    "max_tool_calls",
+    "parallel_tool_calls",
+    "top_logprobs",
+    "service_tier",
+    "truncation",
+    "store",
+    "background",
+    "reasoning",
+)
+"""Parameters of a call that say how it is to be answered, not what is asked."""
 
-class AttemptRecord(msgspec.Struct, frozen=True):
+
+class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One request on behalf of a call."""
 
     deployment_id: str
@@ -36,13 +51,16 @@ class AttemptRecord(msgspec.Struct, frozen=True):
     """The vendor's code for it."""
     decision: RouteDecision | None = None
     """Why it went there, where decisions are recorded (`record_decisions`)."""
+    error_message: str | None = None
+    """What its server said, if contents are recorded."""
 
 
-class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
+class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One client call, its attempts inside. Times in seconds, money in US dollars.
 
     Says nothing of what was asked or answered, unless `record_contents` is on: `input` and `output` are None then,
-    and so is `error_message`, for servers quote what they were sent.
+    and so is `error_message`, for servers quote what they were sent. As JSON (msgspec), what has its default is left
+    out.
     """
 
     id: str
@@ -89,6 +107,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Attempts after the first."""
     fallbacks: int = 0
     """Groups that it turned to after the first."""
+    max_output_tokens: int | None = None
+    """The most that was asked for; None: no limit was given."""
     usage: TokenUsage | None = None
     """None: the vendor told none, or nothing was used."""
     partial: bool = False
@@ -106,6 +126,9 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The last choice, where it found nobody and decisions are recorded."""
     metadata: Mapping[str, object] = {}
     """The call's `litellm_metadata`, as it was given."""
+    parameters: Mapping[str, object] = {}
+    """Of what was asked, the parameters in `SETTINGS` that are numbers or switches or names; with contents recorded,
+    all but the input and the end user."""
     input: object = None
     """What was asked, if contents are recorded."""
     output: Json = None

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import secrets
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from typing import Final
 
 from providers.types import Verb
-from providers.usage import Bill, Cost, PriceSource
+from providers.usage import Bill, Cost, Loads, PriceSource
 from router.pool import DeploymentHealth
 from router.telemetry.account import Policy, record_of
 from router.telemetry.base import LossTeller, Sink, Tracer
 from router.telemetry.callbacks import CallbackSink, CallbackStats
 from router.telemetry.delivery import Delivery
 from router.telemetry.opened import OpenCall
+from router.telemetry.trace import TraceRecording
 from router.telemetry.tracing import follow
 
 _log = logging.getLogger("router.telemetry")
+AT_EXIT: Final = 2.0
+"""Seconds that the end of the process waits for records to be made."""
 _NO_USAGE = "the vendor told no usage"
+_NOT_YET = "it runs in the background: its usage is not known before it has ended"
+_UNFINISHED = frozenset({"queued", "in_progress"})
 
 
 class Recorder:
@@ -52,11 +60,24 @@ class Recorder:
             if isinstance(sink, LossTeller):
                 sink.watch_losses(self.losses)
         self.policy = policy
+        self.on_end: Callable[[OpenCall], None] | None = None
+        """Told of each call at once when it is over, wherever that is: in a destructor, too. It may not raise."""
         self._prices = prices
+        self._loads = prices if isinstance(prices, Loads) else None
         self._tracers = tuple(tracers)
         self._prefix = f"call_{secrets.token_hex(6)}"
         self._numbers = count(1)
-        self._delivery = Delivery(self._deliver)
+        self._at_exit = partial(_finish, weakref.ref(self))
+        atexit.register(self._at_exit)
+        self._delivery = Delivery(self._deliver, self._loader)
+
+    def __del__(self) -> None:
+        atexit.unregister(self._at_exit)
+
+    @property
+    def waiting(self) -> int:
+        """Records that are yet to be made."""
+        return len(self._delivery)
 
     def open(self, verb: Verb, model: str, stream: bool) -> OpenCall:
         """A call has come in."""
@@ -67,6 +88,8 @@ class Recorder:
 
     def put(self, opened: OpenCall) -> None:
         """A call is over; its record follows."""
+        if self.on_end is not None:
+            self.on_end(opened)
         self._delivery.put(opened)
 
     def bill(self, opened: OpenCall) -> Bill | None:
@@ -75,7 +98,8 @@ class Recorder:
         assert run is not None, "only what was sent is billed"
         assert run.deployment is not None, "the same"
         if usage is None:
-            return Bill(Cost(None, _NO_USAGE)) if opened.status == "succeeded" else None
+            reason = _NOT_YET if response.get("status") in _UNFINISHED else _NO_USAGE
+            return Bill(Cost(None, reason)) if opened.status == "succeeded" else None
         model, tier = response.get("model"), response.get("service_tier")
         deployment = run.deployment
         work = partial(
@@ -90,9 +114,16 @@ class Recorder:
 
     async def flush(self, timeout: float) -> bool:
         """Deliver what waits, and wait until callbacks have had it, `timeout` seconds at most; whether they have."""
+        began = asyncio.get_running_loop().time()
+        if not await self._delivery.flush(timeout):
+            return False
+        left = max(0.0, timeout - (asyncio.get_running_loop().time() - began))
+        callbacks = [sink for sink in self.sinks if isinstance(sink, CallbackSink | TraceRecording)]
+        return all(await asyncio.gather(*(each.flush(left) for each in callbacks)))
+
+    def settle(self) -> None:
+        """Make the records of the calls that are over, now; may block until prices are loaded."""
         self._delivery.drain()
-        callbacks = [sink for sink in self.sinks if isinstance(sink, CallbackSink)]
-        return all(await asyncio.gather(*(each.flush(timeout) for each in callbacks)))
 
     async def aclose(self, timeout: float) -> None:
         """Flush, and stop what still runs on this loop."""
@@ -101,6 +132,8 @@ class Recorder:
         for sink in self.sinks:
             if isinstance(sink, CallbackSink):
                 await sink.aclose(timeout)
+        if self._loads is not None:
+            self._loads.close()
 
     @property
     def stats(self) -> list[CallbackStats]:
@@ -119,6 +152,12 @@ class Recorder:
             lost[each.name] = lost.get(each.name, 0) + each.dropped
         return lost
 
+    def _loader(self, opened: OpenCall) -> Callable[[], object] | None:
+        """What has to run before it is known what a call costs; None: nothing."""
+        if self._loads is None or opened.bill is None or opened.bill.ready or opened.run is None:
+            return None
+        return None if opened.run.deployment is None else self._loads.loader(opened.run.deployment)
+
     def _deliver(self, opened: OpenCall) -> None:
         record = record_of(opened, self.policy)
         if opened.trace is not None:
@@ -128,3 +167,10 @@ class Recorder:
                 sink.take(record)
             except Exception:
                 _log.exception("%s failed to take the record of a call", type(sink).__name__)
+
+
+def _finish(recorder: weakref.ref[Recorder]) -> None:
+    """At the end of the process: see to it that what nobody waited for is not lost, if that does not take long."""
+    alive = recorder()
+    if alive is not None and alive.waiting:
+        asyncio.run(alive.flush(AT_EXIT))

@@ -42,6 +42,11 @@ class HttpxTransport:
         self._loop: weakref.ref[asyncio.AbstractEventLoop] | None = None
         self._any_loop = isinstance(inner, _STATELESS)
 
+    @property
+    def one_loop(self) -> bool:
+        """Whether a second event loop may not send."""
+        return not self._any_loop
+
     async def send(self, request: HttpRequest, connection: Connection, *, timeout: float) -> OpenReply:
         """See `Transport.send`. Also raises `MalformedReplyError` if the reply is not HTTP, and `ConfigurationError`
         for TLS or proxy settings of a deployment and for a second event loop."""

@@ -5,7 +5,8 @@ import json
 import logging
 import pickle
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import product
 from typing import Any
 
@@ -16,7 +17,7 @@ from wire import Link, closed_port, serve
 
 from providers.simulated import FAULTS, Fault, SimulatedUpstream
 from providers.types import AwsKeys, Call, Connection, Deployment
-from router import APIError, ConfigurationError, InternalServerError, Router
+from router import APIError, ConfigurationError, InternalServerError, JsonFormatter, Router
 from router.hiding import hide
 
 SECRETS = {
@@ -204,3 +205,133 @@ def test_amazon_s_keys_are_hidden_though_it_repeats_what_was_signed(session: str
     hide(error, deployment)
     assert error.message == ("x-amz-security-token:*** ***" if session else "x-amz-security-token:None ***")
     assert error.body == {"string": "***" if session else None}
+
+
+CANARIES = {
+    "prompt": "canary-in-the-prompt",
+    "instructions": "canary-in-the-instructions",
+    "metadata": "canary-in-the-metadata",
+    "answer": "canary-in-the-answer",
+    "tenant": "canary-of-the-tenant",
+}
+
+
+class Log(logging.Handler):
+    """All that is logged, at any level: as JSON, as plain text, and what other formatters could make of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.names: set[str] = set()
+        self._formatters = (JsonFormatter(environ={}), logging.Formatter("%(levelname)s %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.names.add(record.name)
+        self.texts += [each.format(record) for each in self._formatters]
+        self.texts += [repr(value) for value in vars(record).values()]
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    root, kept = logging.getLogger(), logging.getLogger().level
+    log = Log()
+    root.addHandler(log)
+    root.setLevel(logging.NOTSET + 1)
+    yield log
+    root.removeHandler(log)
+    root.setLevel(kept)
+
+
+def check_log(log: Log) -> None:
+    """The log has lines about calls, but no key and nothing of what was said."""
+    text = "\n".join(log.texts)
+    check(text)
+    assert "router.calls" in log.names
+    for name, canary in CANARIES.items():
+        assert canary not in text, f"{name} is logged: …{text[max(0, text.index(canary) - 200) : text.index(canary)]}"
+
+
+ASKED: dict[str, Any] = {
+    "input": CANARIES["prompt"],
+    "instructions": CANARIES["instructions"],
+    "metadata": {"a": CANARIES["metadata"]},
+    "litellm_metadata": {"a": CANARIES["metadata"], "headers": {"authorization": f"Bearer {SECRETS['token']}"}},
+    "affinity_scope": CANARIES["tenant"],
+    "truncation": "auto",
+}
+
+
+@pytest.mark.parametrize(("fault", "stream"), list(product([None, *FAULTS], (False, True))))
+async def test_no_log_says_what_was_asked_or_answered(fault: Fault, stream: bool, clock: Clock, log: Log) -> None:
+    async with serving(1) as upstreams:
+        router = Router(
+            [secretive(upstreams[0], timeout=0.2, idle_timeout=0.2)],  # more than a busy machine takes
+            optional_pre_call_checks=[*AFFINITY, "rate_limit"],
+            clock=clock,
+            sleep=tick,
+        )
+        misbehave(upstreams[0], fault)
+        with suppress(APIError):
+            await create(router, stream, deadline=0.2, **ASKED)
+        await router.aflush()
+        await closed(router, upstreams)
+    check_log(log)
+
+
+def repeating(status: int, stream: bool) -> Callable[[Link], Any]:
+    """A server whose answers, or whose errors in every field, are what it was sent and what it has to say."""
+
+    async def play(link: Link) -> None:
+        while request := await link.request():
+            said = f"{request.decode()} {CANARIES['answer']}".replace("\r\n", " ")
+            error = {"message": said, "code": said, "type": said, "param": said, "seen": [{said: said}]}
+            part = {"type": "output_text", "text": said, "annotations": []}
+            output = [{"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [part]}]
+            response = {"id": "resp_1", "object": "response", "status": "completed", "model": "m", "output": output}
+            events: list[dict[str, Any]] = [
+                {"type": "response.created", "response": {**response, "status": "in_progress", "output": []}},
+                {"type": "response.output_text.delta", "delta": said},
+                {"type": "error", "error": error}
+                if status == 500
+                else {"type": "response.completed", "response": response},
+            ]
+            body, kind = json.dumps(response if status == 200 else {"error": error}), "application/json"
+            if stream:
+                body = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+                kind = "text/event-stream"
+            code = 200 if stream else status
+            head = f"HTTP/1.1 {code} X\r\nContent-Type: {kind}\r\nContent-Length: {len(body.encode())}\r\n\r\n"
+            await link.send((head + body).encode())
+
+    return play
+
+
+@pytest.mark.parametrize(
+    ("status", "stream"),
+    [(200, False), (200, True), (400, False), (401, False), (404, False), (500, False), (500, True)],
+)
+async def test_no_log_repeats_what_a_server_repeats(status: int, stream: bool, log: Log) -> None:
+    async with serve(repeating(status, stream)) as server:
+        made = entry(server.url, id="s", api_key=SECRETS["api_key"])
+        router = Router([made], optional_pre_call_checks=AFFINITY, sleep=tick, num_retries=1)
+        if status == 200:
+            answer = await create(router, stream, **ASKED)
+            assert CANARIES["answer"] in answer.output_text
+        else:
+            with pytest.raises(APIError) as raised:
+                await create(router, stream, **ASKED)
+            assert CANARIES["answer"] in raised.value.message
+        await router.aclose()
+    check_log(log)
+
+
+async def test_contents_are_logged_on_request_and_then_without_keys(log: Log) -> None:
+    async with serve(repeating(500, False)) as server:
+        made = entry(server.url, id="s", api_key=SECRETS["api_key"])
+        router = Router([made], sleep=tick, num_retries=0, record_contents=True)
+        with pytest.raises(APIError):
+            await create(router, False, **(ASKED | {"litellm_metadata": {}}))
+        await router.aclose()
+    text = "\n".join(log.texts)
+    check(text)
+    assert [name for name, canary in CANARIES.items() if canary not in text] == []

@@ -161,3 +161,12 @@ def test_a_call_cannot_replace_what_a_deployment_has(name: str, verb: Verb) -> N
     assert caught.value.param == name
     assert "sesame" not in str(caught.value)
     assert Request(verb, "gpt", {name: None}).call(stream=False).body == {}
+
+
+def test_headers_that_are_for_the_router_alone_are_told_apart() -> None:
+    given = request(extra_headers={"X-User": "ann", "x-own": 1})
+    kept = given.call(stream=False, unsent=("x-user",))
+    assert (kept.headers, kept.unsent) == ({"x-own": "1"}, {"X-User": "ann"})
+    assert "ann" not in repr(kept)
+    whole = given.call(stream=False)
+    assert (whole.headers, whole.unsent) == ({"X-User": "ann", "x-own": "1"}, {})

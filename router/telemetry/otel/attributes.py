@@ -139,7 +139,6 @@ def decided(decision: RouteDecision, waited: float) -> Attributes:
     """Why an attempt went where it went; `waited`: seconds it took to get there."""
     found: Attributes = {
         "homing.decision.group": decision.group,
-        "homing.decision.strategy": decision.strategy,
         "homing.decision.candidates": [each.deployment_id for each in decision.considered if each.reason is None],
         "homing.decision.left_out": [
             f"{each.deployment_id}: {each.reason}" for each in decision.considered if each.reason
@@ -149,6 +148,8 @@ def decided(decision: RouteDecision, waited: float) -> Attributes:
         "homing.decision.snapshot": decision.snapshot,
         "homing.decision.waited": waited,
     }
+    if decision.strategy is not None:
+        found["homing.decision.strategy"] = decision.strategy
     if decision.chosen is not None:
         found["homing.decision.chosen"] = decision.chosen
     if decision.pin is not None:

@@ -90,7 +90,7 @@ def test_tokens_of_caches_are_input_too() -> None:
     usage = decoded("cached").usage
     assert usage is not None
     assert usage["input_tokens"] == 125
-    assert usage["input_tokens_details"] == {"cached_tokens": 100, "cache_write_tokens": 20}
+    assert usage["input_tokens_details"] == {"cached_tokens": 100, "cache_write_tokens": 20, "cache_write_1h_tokens": 5}
     assert usage["total_tokens"] == 132
 
 

@@ -115,6 +115,9 @@ ACCEPTED: list[dict[str, Any]] = [
     {"router_settings": {"model_group_alias": {"a": "b", "c": {"model": "b", "hidden": True}}}},
     {"router_settings": {"retry_policy": {"TimeoutErrorRetries": 1}, "default_params": {"timeout": 4}}},
     {"router_settings": {"routing_groups": [{"models": ["a"], "routing_strategy": "latency"}], "redis_port": 6379}},
+    {"model_list": [{"model_name": "g", "params": PARAMS | {"health_check": "call"}}]},
+    {"router_settings": {"health_checks": "models"}},
+    {"router_settings": {"background_health_checks": True}},
 ]
 REFUSED: list[dict[str, Any]] = [
     {"models": []},
@@ -135,6 +138,7 @@ REFUSED: list[dict[str, Any]] = [
     {"router_settings": {"routing_groups": [{"models": [], "routing_strategy": "x"}]}},
     {"router_settings": {"default_litellm_params": {"model": "x"}}},
     {"router_settings": {"redis_port": 70_000}},
+    {"router_settings": {"health_checks": "on"}},
 ]
 
 

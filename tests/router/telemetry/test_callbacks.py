@@ -267,7 +267,10 @@ async def test_flushing_waits_for_callbacks_of_another_loop() -> None:
     [
         ("promethius", "callbacks[0]: unknown callback 'promethius'"),
         (OnCall, "callbacks[0]: is the class OnCall; pass an instance, OnCall(…)"),
-        (7, "callbacks[0]: int can't be called; pass a function of a record, or an object with a method `on_call`"),
+        (
+            7,
+            "callbacks[0]: int can't be called; pass a function of a record, an object with a method `on_call`, or a",
+        ),
     ],
 )
 def test_what_is_no_callback_is_refused(wrong: object, said: str) -> None:

@@ -68,7 +68,7 @@ async def test_what_is_too_many_is_dropped_and_counted() -> None:
     book = recorder()
     for _ in range(5):
         delivery.put(closed_call(book))
-    delivery.drain()
+    assert await delivery.flush(5)
     assert (len(taken), delivery.dropped) == (2, 3)
 
 
@@ -85,7 +85,7 @@ async def test_a_record_that_can_not_be_made_stops_no_other(caplog: pytest.LogCa
     book = recorder()
     for _ in range(2):
         delivery.put(closed_call(book))
-    delivery.drain()
+    assert await delivery.flush(5)
     assert len(taken) == 2
     assert "could not be made" in caplog.text
 
@@ -109,7 +109,7 @@ def test_what_is_put_where_no_loop_runs_is_delivered_by_the_next_loop_or_by_drai
     asyncio.run(put())
     assert taken == [first.id, second.id]
     delivery.put(first)
-    delivery.drain()
+    assert asyncio.run(delivery.flush(5))
     assert len(taken) == 3
 
 

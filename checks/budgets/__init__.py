@@ -1,0 +1,1 @@
+"""How much may be spent, on what, by whom, over which time."""

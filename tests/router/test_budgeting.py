@@ -1,0 +1,92 @@
+"""What calls may cost, before they have."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from fakes import Clock
+from prices import Broken, PerToken
+
+from providers.types import Call, Deployment, Json
+from providers.usage import Cost, PriceSource, TokenUsage
+from router import budgeting
+from router.budgeting import Estimator, wall_clock
+
+
+def deployment(name: str = "one", model: str = "gpt-4o", **defaults: Json) -> Deployment:
+    return Deployment(name, "gpt", "openai", model, defaults=defaults)
+
+
+def asking(characters: int = 4_000, wildcard: str = "", **body: Any) -> Call:
+    return Call("gpt", body={"input": "x" * characters, **body}, wildcard=wildcard)
+
+
+def estimated(prices: PriceSource, call: Call, where: Deployment) -> float:
+    found = Estimator(prices, time.time)(call, where)
+    assert found is not None
+    return found.total
+
+
+def test_input_counts_by_its_length_and_output_at_most() -> None:
+    prices = PerToken(input=0.001, output=0.01)
+    assert estimated(prices, asking(max_output_tokens=50), deployment()) == pytest.approx(1.0 + 0.5)
+    assert estimated(prices, asking(), deployment(max_output_tokens=70)) == pytest.approx(1.0 + 0.7)
+    assert estimated(prices, asking(max_output_tokens=None), deployment()) == pytest.approx(1.0 + 10.0)
+    assert estimated(prices, asking(max_output_tokens=True), deployment()) == pytest.approx(1.0 + 10.0)
+
+
+def test_what_is_usual_somewhere_is_learnt_there_and_forgotten_if_too_much_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgeting, "_MOST", 2)
+    estimator, call = Estimator(PerToken(), time.time), asking()
+    one, two, three = (deployment(name) for name in ("one", "two", "three"))
+    usual = []
+    for where, tokens in ((one, 100), (one, 200), (two, 10), (three, 20)):
+        estimator.learn(where, tokens)
+        found = estimator(call, where)
+        assert found is not None
+        usual.append(found.total / 0.5)
+    assert usual == [100, 110, 10, 20]
+    forgotten = estimator(call, one)
+    assert forgotten is not None
+    assert forgotten.total == 500
+
+
+def test_a_price_is_asked_for_once_for_each_size_of_input_tier_and_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgeting, "_MOST_RATES", 4)
+    prices = PerToken()
+    estimator, where = Estimator(prices, time.time), deployment(model="*")
+    bodies: list[dict[str, Any]] = [{}, {"service_tier": "flex"}, {"service_tier": "nonsense"}]
+    for body in bodies:
+        for name in ("a", "b"):
+            for _ in range(5):
+                estimator(asking(wildcard=name, **body), where)
+    assert prices.asked == 2 * 4
+    estimator(asking(400_000, wildcard="a"), where)
+    estimator(asking(wildcard="a"), where)
+    assert prices.asked == 2 * 6
+
+
+def test_the_price_of_long_inputs_is_that_of_their_size() -> None:
+    class Tiered(PerToken):
+        def cost(self, usage: TokenUsage, *args: Any, **kwargs: Any) -> Cost:
+            return Cost(usage.input_tokens * (2.0 if usage.input_tokens > 200_000 else 1.0))
+
+    assert estimated(Tiered(), asking(4 * 100_000), deployment()) == pytest.approx(100_000)
+    assert estimated(Tiered(), asking(4 * 250_000), deployment()) == pytest.approx(500_000)
+
+
+@pytest.mark.parametrize("prices", [PerToken(unknown={"one"}), Broken()])
+def test_an_unknown_price_is_none(prices: PriceSource) -> None:
+    assert Estimator(prices, time.time)(asking(), deployment()) is None
+
+
+def test_unix_time_passes_as_the_routers_clock_says() -> None:
+    assert wall_clock(time.monotonic) is time.time
+    clock = Clock()
+    wall = wall_clock(clock)
+    began = wall()
+    clock.advance(5)
+    assert wall() == began + 5
+    assert began > 1e9
