@@ -91,7 +91,7 @@ class _Told:
                 self.refusals.append(str(part.get("refusal") or ""))
                 continue
             for note in objects(part.get("annotations")):
-                self.notes.append(nested(note, start + len(text)))
+                self.notes += citation_of(note, start + len(text))
             self.logprobs += logprobs_of(part.get("logprobs"))
             text += text_in(part)
         if text:
@@ -166,8 +166,11 @@ def call_of(item: JsonObject) -> JsonObject:
 
 def thought_of(item: JsonObject) -> str:
     """What an item of reasoning lets be read: its summary, or else the reasoning itself."""
-    summary = BETWEEN.join(text_in(part) for part in objects(item.get("summary")))
-    return summary or BETWEEN.join(text_in(part) for part in parts_of(item))
+    return _joined(objects(item.get("summary"))) or _joined(parts_of(item))
+
+
+def _joined(parts: Iterator[JsonObject]) -> str:
+    return BETWEEN.join(filter(None, map(text_in, parts)))
 
 
 def detail_of(item: JsonObject, number: int) -> list[Json]:
@@ -191,15 +194,14 @@ def image_of(item: JsonObject, number: int) -> list[Json]:
     return [{"type": "image_url", "index": number, "image_url": {"url": url}}]
 
 
-def nested(note: JsonObject, shift: int) -> JsonObject:
-    """An annotation with its details under its type; `shift`: how much of the answer stands before its part."""
-    inner = {name: value for name, value in note.items() if name != "type"}
-    for name in ("start_index", "end_index"):
-        place = inner.get(name)
-        if type(place) is int:
-            inner[name] = place + shift
-    kind = str(note.get("type"))
-    return {"type": kind, kind: inner}
+def citation_of(note: JsonObject, shift: int) -> list[Json]:
+    """A citation of an address, the one kind of annotation that there is here; `shift`: what stands before its part."""
+    if note.get("type") != "url_citation":
+        return []
+    start, end = _count(note.get("start_index")), _count(note.get("end_index"))
+    cited = {name: str(note.get(name) or "") for name in ("title", "url")}
+    where: JsonObject = {"start_index": start + shift, "end_index": end + shift, **cited}
+    return [{"type": "url_citation", "url_citation": where}]
 
 
 def logprobs_of(told: Json) -> list[Json]:

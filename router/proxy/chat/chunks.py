@@ -12,12 +12,12 @@ from router.proxy.chat.answer import (
     DETAILS,
     IMAGES,
     call_of,
+    citation_of,
     detail_of,
     finish_of,
     head_of,
     image_of,
     logprobs_of,
-    nested,
     objects,
     parts_of,
     text_in,
@@ -112,7 +112,7 @@ class Chunks:
         note, part = event.get("annotation"), event.get("content_index")
         if isinstance(note, dict):
             start = item.starts.get(part if isinstance(part, int) else 0, self._length)
-            self._later("annotations", [nested(note, start)])
+            self._later("annotations", citation_of(note, start))
         return []
 
     def _refusal(self, event: JsonObject, item: _Item) -> list[JsonObject]:
@@ -208,7 +208,7 @@ class Chunks:
         found = self._rest.get(name)
         return found if isinstance(found, list) else []
 
-    def _later(self, name: str, more: list[Json] | list[JsonObject]) -> None:
+    def _later(self, name: str, more: list[Json]) -> None:
         if more:
             self._rest[name] = [*self._gathered(name), *more]
 
@@ -224,8 +224,9 @@ class Chunks:
         if self._rest:
             chunks += self._chunk(self._rest)
         chunks += self._chunk({}, finish=finish_of(response, called=self._calls > 0, legacy=self._legacy))
-        if self._usage:
-            chunks.append({**self._head, "choices": [], "usage": usage_of(response)})
+        usage = usage_of(response) if self._usage else None
+        if usage is not None:  # a chunk without choices that holds nothing else either would only startle
+            chunks.append({**self._head, "choices": [], "usage": usage})
         return chunks
 
 
