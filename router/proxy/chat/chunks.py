@@ -29,9 +29,8 @@ from router.proxy.chat.answer import (
 class _Item:
     """One item of the output, as far as it was told."""
 
-    told: str = ""
-    """What was told of its text, its arguments or its reasoning."""
-    refused: str = ""
+    told: bool = False
+    """Whether any of it was told: then it comes in pieces, to its end."""
     kind: str = ""
     """Which of the two forms of reasoning it is told in: the first that came."""
     number: int = -1
@@ -98,11 +97,11 @@ class Chunks:
         if not text:
             return []
         chunks: list[JsonObject] = []
-        if not item.told and self._length:
+        if not item.starts and self._length:
             self._length += len(BETWEEN)
             chunks += self._chunk({"content": BETWEEN})
         item.starts.setdefault(part if isinstance(part, int) else 0, self._length)
-        item.told += text
+        item.told = True
         self._length += len(text)
         known = logprobs_of(logprobs) if self._logprobs else []
         told: JsonObject = {"content": known, "refusal": None}
@@ -119,7 +118,7 @@ class Chunks:
         return self._refuse(item, str(event.get("delta") or ""))
 
     def _refuse(self, item: _Item, words: str) -> list[JsonObject]:
-        item.refused += words
+        item.told = item.told or bool(words)
         return self._chunk({"refusal": words}) if words else []
 
     # reasoning
@@ -136,7 +135,7 @@ class Chunks:
         if not text:
             return []
         between = BETWEEN if self._thought and (not item.told or part != item.part) else ""
-        item.told, item.part, self._thought = item.told + text, part, True
+        item.told, item.part, self._thought = True, part, True
         return self._chunk({"reasoning_content": between + text})
 
     # items
@@ -161,7 +160,7 @@ class Chunks:
         """A piece of a call that has begun."""
         if not piece or item.number < 0:
             return []
-        item.told += piece
+        item.told = True
         if self._legacy:
             return self._chunk({"function_call": {"arguments": piece}}) if item.number == 0 else []
         told: JsonObject = {"custom": {"input": piece}} if item.kind == "custom_tool_call" else {}
@@ -179,7 +178,7 @@ class Chunks:
         if kind in CALLS:
             begun = [] if item.number >= 0 else self._call(done, item)
             whole = str(done.get("arguments" if kind == "function_call" else "input") or "")
-            return begun + self._add(item, _missing(whole, item.told))
+            return begun if item.told else begun + self._add(item, whole)
         if kind == "reasoning":
             self._later(DETAILS, detail_of(done, len(self._gathered(DETAILS))))
             return [] if item.told else self._think_whole(done, item)
@@ -188,7 +187,7 @@ class Chunks:
         return []
 
     def _complete_message(self, done: JsonObject, item: _Item) -> list[JsonObject]:
-        if item.told or item.refused:
+        if item.told:
             return []
         chunks: list[JsonObject] = []
         for place, part in enumerate(parts_of(done)):
@@ -228,10 +227,6 @@ class Chunks:
         if usage is not None:  # a chunk without choices that holds nothing else either would only startle
             chunks.append({**self._head, "choices": [], "usage": usage})
         return chunks
-
-
-def _missing(whole: str, told: str) -> str:
-    return whole[len(told) :] if whole.startswith(told) else ""
 
 
 _HEARS: Mapping[str, Callable[[Chunks, JsonObject, _Item], list[JsonObject]]] = {

@@ -321,7 +321,7 @@ def test_the_first_chunk_says_whether_text_is_to_come() -> None:
 TEXT = st.text(max_size=8)
 ITEMS = st.one_of(
     st.builds(said, TEXT, TEXT),
-    st.builds(lambda text: said({"type": "refusal", "refusal": text}), TEXT),
+    st.builds(lambda no, text: said({"type": "refusal", "refusal": no}, text), TEXT, TEXT),
     st.builds(called, st.just("f"), TEXT, st.just("call_1")),
     st.builds(thought, TEXT, TEXT),
     st.builds(lambda text: thought(content=(text,), sealed=text), TEXT),
