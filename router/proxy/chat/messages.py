@@ -64,7 +64,9 @@ class _Writer:
         self._name(message, where)
         if message.get("audio") is not None:
             raise wrong(f"{where}.audio", "answers in sound can't be referred to", "unsupported_parameter")
+        start = len(self.items)
         self._thoughts(message.get("reasoning_details"))
+        thoughts = len(self.items)
         said = _said(message, where)
         if said:
             self.items.append({"role": "assistant", "content": said})
@@ -74,6 +76,8 @@ class _Writer:
             self._called(object_at(each, spot), spot)
         if message.get("function_call") is not None:
             self._function_call(object_at(message["function_call"], f"{where}.function_call"), where)
+        if len(self.items) == thoughts:
+            del self.items[start:]  # thoughts that led to nothing are taken by nobody
 
     def _thoughts(self, details: Json) -> None:
         """Reasoning that this API has sealed goes back to who made it; without a seal nobody takes it."""

@@ -75,6 +75,8 @@ def stage() -> Iterator[Stage]:
         model_list = [
             entry(upstream, "gpt"),
             entry(upstream, "dropping", id="dropping", drop_params=True),
+            entry(upstream, "half", id="half-dropping", drop_params=True),
+            entry(upstream, "half", id="half-strict"),
             entry(broken, "broken"),
             {"model_name": "chat", "litellm_params": there},
             {"model_name": "lenient", "litellm_params": {**there, "drop_params": True}},
@@ -332,6 +334,8 @@ def test_claude_is_heard_with_its_thoughts_which_can_be_sent_back(stage: Stage) 
         ({"input": "Hi"}, "input", "unsupported_parameter"),
         ({"affinity_scope": "x"}, "affinity_scope", "invalid_argument"),
         ({"stream": "yes"}, "stream", "invalid_argument"),
+        ({"model": "half", "n": 2}, "n", "unsupported_parameter"),
+        ({"model": "dropping", "n": 2, "drop_params": False}, "n", "unsupported_parameter"),
         ({"model": "chat", "verbosity": "low"}, "verbosity", "unsupported_parameter"),
         ({"model": "claude", "logprobs": True}, "logprobs", "unsupported_parameter"),
         ({"model": "chat", "web_search_options": {}}, "web_search_options", "unsupported_parameter"),

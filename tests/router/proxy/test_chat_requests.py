@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from chat_talk import written
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,6 +110,11 @@ def test_what_the_model_said_did_and_refused_are_items_in_order() -> None:
         {"type": "function_call_output", "call_id": "call_1", "output": "one"},
         {"type": "custom_tool_call_output", "call_id": "call_2", "output": ""},
     ]
+
+
+def test_thoughts_that_led_to_nothing_are_not_told_again() -> None:
+    cut = {"role": "assistant", "content": "", "reasoning_details": [{"type": "reasoning.encrypted", "data": "gAAA"}]}
+    assert items(HI, cut, HI) == [HI, HI]
 
 
 @pytest.mark.parametrize(
@@ -464,3 +470,38 @@ def test_whatever_is_said_is_passed_on_or_refused_by_name(messages: list[dict[st
         lost = set(marks(said)) - set(marks(own))
         assert lost == ({said["name"]} if said["role"] == "function" else set()), "a function is known by its call"
     assert call.places == sorted(call.places)
+
+
+# there and back
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo=", "detail": "low"}}
+FILE = {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}}
+SOUND = {"type": "input_audio", "input_audio": {"data": "UklGRg==", "format": "wav"}}
+
+
+@st.composite
+def turn(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """What a user says and what the model answers, after calls of tools perhaps."""
+    parts = st.lists(st.sampled_from([IMAGE, FILE, SOUND]), min_size=1, max_size=3)
+    content = draw(
+        st.one_of(WORDS, st.builds(lambda text, more: [{"type": "text", "text": text}, *more], WORDS, parts))
+    )
+    turn: list[dict[str, Any]] = [{"role": "user", "content": content}]
+    ids = [f"call_{number}" for number in range(draw(st.integers(0, 2)))]
+    if ids:
+        call = {"type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
+        calls = [{"id": each, **call} for each in ids]
+        turn.append({"role": "assistant", "content": draw(st.one_of(st.none(), WORDS)), "tool_calls": calls})
+        turn += [{"role": "tool", "tool_call_id": each, "content": draw(WORDS)} for each in ids]
+    return [*turn, {"role": "assistant", "content": draw(WORDS)}]
+
+
+@given(st.one_of(st.none(), WORDS), st.lists(turn(), min_size=1, max_size=3))
+def test_a_vendor_of_chat_completions_hears_the_messages_that_were_sent(
+    system: str | None, turns: list[list[dict[str, Any]]]
+) -> None:
+    said = [{"role": "system", "content": system}] if system else []
+    said += [message for turn in turns for message in turn]
+    tool: dict[str, Any] = {"type": "function", "function": {"name": "f", "parameters": SCHEMA, "strict": True}}
+    told = written("openai_compatible", body(*said, tools=[tool]))
+    assert told == {"model": "m-1", "messages": said, "tools": [tool]}
