@@ -8,6 +8,7 @@ from typing import TypeAlias
 from urllib.parse import unquote
 
 from providers.errors import APIError, NotFoundError
+from router.proxy.chat.endpoint import ChatCompletions
 from router.proxy.errors import content_of, headers_of, status_of
 from router.proxy.exchange import Disconnected, Exchange, Headers, Receive, Scope, Send
 from router.proxy.fleet_view import FleetView
@@ -35,6 +36,7 @@ class Proxy:
         self._router = router
         self._keys = Keys(settings)
         answers, fleet = Responses(router, settings), FleetView(router)
+        chat = ChatCompletions(router, answers)
         self._routes: Mapping[tuple[str, ...], Mapping[str, Endpoint]] = {
             ("responses",): {"POST": answers.create},
             ("responses", "input_tokens"): {"POST": answers.input_tokens},
@@ -42,6 +44,8 @@ class Proxy:
             ("responses", _ANY): {"GET": answers.get, "DELETE": answers.delete},
             ("responses", _ANY, "cancel"): {"POST": answers.cancel},
             ("responses", _ANY, "input_items"): {"GET": answers.input_items},
+            ("chat", "completions"): {"POST": chat.create},
+            ("deployments", _ANY, "chat", "completions"): {"POST": chat.create},  # Azure's form
             ("models",): {"GET": fleet.models},
             ("models", _ANY): {"GET": fleet.model},
             ("health",): {"GET": fleet.health},

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from providers import jsonio
 from providers.errors import BadRequestError
-from providers.types import Verb
+from providers.types import Json, Verb
 from providers.views import Routed
 from router.proxy.asking import arguments
 from router.proxy.exchange import Exchange, Headers
 from router.proxy.presence import Presence
 from router.proxy.routing_headers import printable, routing_headers
 from router.proxy.settings import ProxySettings
-from router.proxy.streaming import Pulse, fail, relay
+from router.proxy.streaming import Pulse
+from router.proxy.wording import AS_IT_IS, Wording
 from router.router import Router
 from router.stream import ResponseStream
 
@@ -54,7 +54,14 @@ class Responses:
         await self._by_id(exchange, Verb.INPUT_ITEMS, response_id)
 
     async def _post(self, exchange: Exchange, verb: Verb) -> None:
-        body = await exchange.json(self._settings.max_request_bytes, self._settings.body_timeout)
+        await self.serve(exchange, verb, await self.body(exchange))
+
+    async def body(self, exchange: Exchange) -> dict[str, Json]:
+        """The JSON of a request. Raises `BadRequestError` and what else there is to say against a body."""
+        return await exchange.json(self._settings.max_request_bytes, self._settings.body_timeout)
+
+    async def serve(self, exchange: Exchange, verb: Verb, body: dict[str, Json], wording: Wording = AS_IT_IS) -> None:
+        """Serve what `body` asks of `verb`; `wording` puts the answer into words."""
         model, stream = body.pop("model", None), body.pop("stream", None)
         if not isinstance(model, str) or not model:
             said = "model: is required" if model is None else "model: must be a text"
@@ -64,9 +71,9 @@ class Responses:
         params = arguments(exchange, body)
         async with Presence(exchange):
             if stream and verb is Verb.CREATE:
-                await self._streamed(exchange, verb, model, params)
+                await self._streamed(exchange, verb, model, params, wording=wording)
             else:
-                await self._whole(exchange, await self._router._create(verb, model, params))
+                await self._whole(exchange, await self._router._create(verb, model, params), wording)
 
     async def _by_id(self, exchange: Exchange, verb: Verb, response_id: str) -> None:
         if exchange.method == "POST":  # its body, if it has one, says nothing
@@ -81,12 +88,18 @@ class Responses:
             else:
                 await self._whole(exchange, await self._router._by_id(verb, response_id, model, params))
 
-    async def _whole(self, exchange: Exchange, answer: Routed | ResponseStream) -> None:
-        content = jsonio.dumps(answer.to_dict() if isinstance(answer, Routed) else None)
-        await exchange.answer(200, content, self._headers(answer))
+    async def _whole(self, exchange: Exchange, answer: Routed | ResponseStream, wording: Wording = AS_IT_IS) -> None:
+        assert isinstance(answer, Routed), "no stream was asked for"
+        await exchange.answer(200, wording.whole(answer), [*self._headers(answer), *wording.headers])
 
     async def _streamed(
-        self, exchange: Exchange, verb: Verb, model: str | None, params: dict[str, Any], response_id: str | None = None
+        self,
+        exchange: Exchange,
+        verb: Verb,
+        model: str | None,
+        params: dict[str, Any],
+        response_id: str | None = None,
+        wording: Wording = AS_IT_IS,
     ) -> None:
         pulse = Pulse(exchange, self._settings.headers_after, self._settings.keep_alive)
         try:
@@ -98,13 +111,13 @@ class Responses:
             except Exception as error:
                 if not exchange.started:
                     raise
-                await fail(exchange, error)
+                await wording.fail(exchange, error)
             else:
                 assert isinstance(stream, ResponseStream), "a stream was asked for"
                 async with stream:
-                    await exchange.begin(self._headers(stream))
+                    await exchange.begin([*self._headers(stream), *wording.headers])
                     pulse.began()
-                    await relay(exchange, stream, pulse)
+                    await wording.relay(exchange, stream, pulse)
         finally:
             await pulse.stop()
         await exchange.end()

@@ -24,6 +24,8 @@ def routing_headers(routing: Routing, *, streamed: bool) -> Headers:
     }
     if routing.affinity is not None:
         told["x-homing-affinity"] = routing.affinity.mode
+    if routing.dropped:
+        told["x-homing-dropped"] = ", ".join(each.partition(":")[0] for each in routing.dropped)
     cost = None if streamed else routing.cost
     if cost is not None:
         told["x-homing-cost"] = told["x-litellm-response-cost"] = f"{cost:.10f}".rstrip("0").rstrip(".")
