@@ -13,19 +13,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import statistics
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from time import thread_time
 
+from instant import Instant, Reply
 from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from providers.types import Connection, HttpRequest
 from router import AuthenticationError, Router
 
 SIZES = (2, 10, 100, 1_000)
@@ -33,71 +31,16 @@ ROUNDS = 41
 CALLS = 300
 BOUND, JUDGED = 1.20, 10
 """The promise, and the number of deployments that it is given for."""
-_ANSWER = {
-    "id": "resp_1",
-    "object": "response",
-    "created_at": 1,
-    "status": "completed",
-    "model": "gpt-4o",
-    "output": [
-        {
-            "id": "msg_1",
-            "type": "message",
-            "role": "assistant",
-            "status": "completed",
-            "content": [{"type": "output_text", "text": "Hello there.", "annotations": []}],
-        }
-    ],
-    "usage": {"input_tokens": 9, "output_tokens": 4, "total_tokens": 13},
-}
 _REFUSAL = {"error": {"message": "wrong key", "type": "invalid_request_error", "code": "invalid_api_key"}}
-
-
-class Reply:
-    """A whole answer that is here already."""
-
-    def __init__(self, status: int, json_value: object) -> None:
-        self.status = status
-        self.headers: Mapping[str, str] = {"content-type": "application/json"}
-        self._content = json.dumps(json_value).encode()
-
-    async def read(self) -> bytes:
-        """All of it."""
-        return self._content
-
-    async def chunk(self) -> bytes:
-        """Nothing is streamed."""
-        return b""
-
-    async def aclose(self) -> None:
-        """Nothing is held."""
-
-    def abort(self) -> None:
-        """Nothing is held."""
-
-
-class Memory:
-    """A transport to servers in this process, all of which answer, or refuse every key."""
-
-    def __init__(self) -> None:
-        self.reply = Reply(200, _ANSWER)
-
-    async def send(self, request: HttpRequest, connection: Connection, *, timeout: float) -> Reply:
-        """The one answer, in the event loop's next turn, as from a network."""
-        await asyncio.sleep(0)
-        return self.reply
-
-    async def aclose(self) -> None:
-        """Nothing is open."""
 
 
 async def router_of(size: int, *, on: bool, down: bool) -> Router:
     """A Router all of whose deployments have served; or all but the first have open breakers, for an hour."""
-    transport = Memory()
+    transport = Instant()
     deployments = [
         {
             "model_name": "g",
-            "params": {"model": "openai/gpt-4o", "api_key": "k", "api_base": f"http://d{index}.test"},
+            "params": {"model": "openai/gpt-4.1-mini", "api_key": "k", "api_base": f"http://d{index}.test"},
             "model_info": {"id": f"d{index}"},
         }
         for index in range(size)
@@ -112,7 +55,7 @@ async def router_of(size: int, *, on: bool, down: bool) -> Router:
                 await router.aresponses(f"d{index}", "hi", num_retries=0)
             except AuthenticationError:
                 continue
-        transport.reply = Reply(200, _ANSWER)
+        transport.reply = Reply()
     return router
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
-import json
 import logging
 import statistics
 import sys
@@ -30,68 +29,15 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from contest import console
+from instant import Instant
 
-from providers.types import Connection, HttpRequest, Verb
+from providers.types import Verb
 from router import JsonFormatter, Router
 
 MOST = 30.0
 """Microseconds that record, log and Prometheus may add to a call, together."""
 FLAT = 1.02
 """What a Router may hold after many calls over what it held before."""
-_USAGE = {
-    "input_tokens": 120,
-    "input_tokens_details": {"cached_tokens": 64},
-    "output_tokens": 40,
-    "output_tokens_details": {"reasoning_tokens": 16},
-    "total_tokens": 160,
-}
-_MESSAGE = {
-    "type": "message",
-    "id": "msg_1",
-    "role": "assistant",
-    "status": "completed",
-    "content": [{"type": "output_text", "text": "Hello. " * 40, "annotations": []}],
-}
-
-
-class Reply:
-    """The answer, whole."""
-
-    status = 200
-    headers: Mapping[str, str] = {"content-type": "application/json"}
-
-    def __init__(self, number: int) -> None:
-        response = {"id": f"resp_{number}", "object": "response", "status": "completed", "model": "gpt-4.1-mini"}
-        self._body = json.dumps({**response, "service_tier": "default", "output": [_MESSAGE], "usage": _USAGE}).encode()
-
-    async def read(self) -> bytes:
-        """The body."""
-        return self._body
-
-    async def chunk(self) -> bytes:
-        """Nothing: it is not streamed."""
-        return b""
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
-
-    def abort(self) -> None:
-        """Nothing to close."""
-
-
-class Instant:
-    """A transport that answers in the next turn of the event loop."""
-
-    def __init__(self) -> None:
-        self._reply = Reply(1)
-
-    async def send(self, request: HttpRequest, connection: Connection, *, timeout: float) -> Reply:
-        """The answer."""
-        await asyncio.sleep(0)
-        return self._reply
-
-    async def aclose(self) -> None:
-        """Nothing to close."""
 
 
 class _Untold:
@@ -238,7 +184,7 @@ def main() -> int:
     parser.add_argument("--burst", type=int, default=1000, help="calls of each in a round (default %(default)s)")
     parser.add_argument("--calls", type=int, default=100_000, help="of the soak; 0: none (default %(default)s)")
     args = parser.parse_args()
-    handler = logging.StreamHandler(_Drop())  # type: ignore[type-var]  # all that it needs of a stream
+    handler = logging.StreamHandler(_Drop())
     handler.setFormatter(JsonFormatter())
     logging.getLogger("router.calls").addHandler(handler)
     kept = show(asyncio.run(measure(args.rounds, args.burst)))

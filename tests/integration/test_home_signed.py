@@ -238,6 +238,7 @@ async def test_nothing_of_a_call_is_kept_when_it_has_ended(upstreams: dict[str, 
         first = await create(router, number % 2 == 0)
         await create(router, number % 2 == 0, previous_response_id=first.id)
         await router.aget_responses(first.id)
+    assert await router.aflush()
     gc.collect()
     assert sum(type(thing) is Call for thing in gc.get_objects()) <= before
     await closed(router, upstreams.values())
