@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 from urllib.parse import unquote
 
+from providers import jsonio
 from providers.errors import APIError, NotFoundError
 from router.proxy.chat.endpoint import ChatCompletions
 from router.proxy.errors import content_of, headers_of, status_of
 from router.proxy.exchange import Disconnected, Exchange, Headers, Receive, Scope, Send
 from router.proxy.fleet_view import FleetView
 from router.proxy.keys import Keys
+from router.proxy.openapi import document
 from router.proxy.responses import Responses
 from router.proxy.routing_headers import printable
 from router.proxy.settings import ProxySettings
@@ -23,8 +25,11 @@ _log = logging.getLogger("router.proxy")
 Endpoint: TypeAlias = "Callable[..., Awaitable[None]]"
 _PREFIXES = ("/openai/v1/", "/openai/", "/v1/", "/")
 """What clients put before a path: they are configured with and without `/v1`."""
-_ANY = "*"
-_PUBLIC = frozenset({("health", "liveness"), ("health", "liveliness"), ("health", "readiness")})
+_ANY = None
+"""A part of a path that is a name: none that a client can send, whose names may hold anything."""
+_PUBLIC = frozenset(
+    {("health", "liveness"), ("health", "liveliness"), ("health", "readiness"), ("openapi.json",)},
+)
 """What may be asked without a key."""
 
 
@@ -37,7 +42,7 @@ class Proxy:
         self._keys = Keys(settings)
         answers, fleet = Responses(router, settings), FleetView(router)
         chat = ChatCompletions(router, answers)
-        self._routes: Mapping[tuple[str, ...], Mapping[str, Endpoint]] = {
+        self._routes: Mapping[tuple[str | None, ...], Mapping[str, Endpoint]] = {
             ("responses",): {"POST": answers.create},
             ("responses", "input_tokens"): {"POST": answers.input_tokens},
             ("responses", "compact"): {"POST": answers.compact},
@@ -52,6 +57,7 @@ class Proxy:
             ("health", "liveness"): {"GET": fleet.liveness},
             ("health", "liveliness"): {"GET": fleet.liveness},
             ("health", "readiness"): {"GET": fleet.readiness},
+            ("openapi.json",): {"GET": self._document},
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,6 +90,10 @@ class Proxy:
         except Exception as error:
             await self._refuse(exchange, error)
 
+    async def _document(self, exchange: Exchange) -> None:
+        """GET /openapi.json: what is served here, for machines."""
+        await exchange.answer(200, jsonio.dumps(document()))
+
     def _find(self, method: str, path: tuple[str, ...]) -> tuple[Endpoint, tuple[str, ...]]:
         """Who answers, and the parts of the path that are names. Raises `NotFoundError`, or a 405."""
         methods = self._routes.get(path)
@@ -97,7 +107,7 @@ class Proxy:
             raise NotFoundError(f"there is nothing at /{'/'.join(path)[:200]}", code="not_found")
         endpoint = methods.get(method)
         if endpoint is None:
-            raise _NotAllowedError(f"{method} is not served here; {', '.join(methods)} is", code="method_not_allowed")
+            raise _NotAllowedError(", ".join(methods), method)
         return endpoint, names
 
     async def _refuse(self, exchange: Exchange, error: Exception) -> None:
@@ -108,13 +118,19 @@ class Proxy:
         headers: Headers = headers_of(error)
         attempts = getattr(error, "attempts", ())
         headers.append((b"x-homing-attempts", printable(str(len(attempts)))))
+        if isinstance(error, _NotAllowedError):
+            headers.append((b"allow", error.allowed.encode()))
         await exchange.answer(status_of(error), content_of(error), headers)
 
 
 class _NotAllowedError(APIError):
-    """405."""
+    """405, which must say what is allowed instead."""
 
     status = 405
+
+    def __init__(self, allowed: str, method: str) -> None:
+        super().__init__(f"{method} is not served here; {allowed} is", code="method_not_allowed")
+        self.allowed = allowed
 
 
 def segments(path: str) -> tuple[str, ...]:

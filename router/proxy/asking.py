@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -17,6 +18,8 @@ _ONWARD_PREFIXES = ("x-codex-", "x-openai-")
 """Headers of the client that go upstream: what its own protocol says there."""
 _OURS = frozenset({"affinity_scope", "extra_headers", "extra_query"})
 """Arguments of the Router that clients of the proxy can't set in a body."""
+_MOST_RETRIES = 100
+"""How often a client can have a call tried again: a deployment that fails must not be asked for ever."""
 _SECONDS = {"x-litellm-timeout": "timeout", "x-litellm-stream-timeout": "stream_timeout"}
 
 
@@ -38,6 +41,10 @@ def arguments(exchange: Exchange, body: Mapping[str, Json]) -> dict[str, Any]:
             params[name] = _number(header, headers[header])
     if "x-litellm-num-retries" in headers:
         params["num_retries"] = int(_number("x-litellm-num-retries", headers["x-litellm-num-retries"]))
+    retries = params.get("num_retries")
+    if isinstance(retries, int) and retries > _MOST_RETRIES:
+        said = f"num_retries: must be {_MOST_RETRIES} or less"
+        raise BadRequestError(said, param="num_retries", code="invalid_argument")
     return params
 
 
@@ -59,6 +66,9 @@ def _metadata(params: dict[str, Any], headers: Mapping[str, str]) -> dict[str, o
 
 def _number(header: str, value: str) -> float:
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
-        raise BadRequestError(f"{header}: must be a number, not {value!r}", code="invalid_argument") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise BadRequestError(f"{header}: must be a number, not {value!r}", code="invalid_argument")
+    return number

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from providers import jsonio
 from providers.views import Routed
 from router.proxy.exchange import Exchange, Headers
-from router.proxy.streaming import Pulse, fail, relay
+from router.proxy.streaming import DONE, Pulse, fail, relay
 from router.stream import ResponseStream
 
 
@@ -28,7 +28,7 @@ class Wording(Protocol):
         ...
 
     async def fail(self, exchange: Exchange, error: Exception) -> None:
-        """Tell that there will be no stream, after its headers were sent."""
+        """Tell that there will be no stream, after its headers were sent; all but the end of the body."""
         ...
 
 
@@ -45,6 +45,7 @@ class _AsItIs:
 
     async def fail(self, exchange: Exchange, error: Exception) -> None:
         await fail(exchange, error)
+        await exchange.write(DONE)
 
 
 AS_IT_IS: Final[Wording] = _AsItIs()
