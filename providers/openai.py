@@ -20,6 +20,9 @@ from providers.views import CompactedResponse, Deleted, Event, InputTokens, Item
 
 _METHODS = {Verb.GET: "GET", Verb.DELETE: "DELETE", Verb.INPUT_ITEMS: "GET"}
 _SUFFIXES = {Verb.CANCEL: "/cancel", Verb.INPUT_ITEMS: "/input_items", Verb.COMPACT: "/compact"}
+_UNKNOWN = ("stop", "seed", "frequency_penalty", "presence_penalty")
+"""Parameters of chat completions that OpenAI's own Responses API refuses; others that speak it may take them."""
+_OPENAIS = frozenset({"openai", "azure", "azure_ai"})
 _VIEWS: Mapping[Verb, type[Routed]] = {
     Verb.DELETE: Deleted,
     Verb.INPUT_ITEMS: ItemPage,
@@ -34,6 +37,7 @@ class OpenAI:
     def __init__(self, name: str = "openai", default_base: str | None = None) -> None:
         self.name = name
         self._default_base = default_base
+        self._unknown = _UNKNOWN if name in _OPENAIS else ()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
@@ -64,9 +68,17 @@ class OpenAI:
         if call.headers:
             headers = {**headers, **{name.lower(): value for name, value in call.headers.items()}}
         if verb is Verb.CREATE and not call.query:
-            return HttpRequest("POST", target.create_url, headers, self._content(call, deployment))
-        content = b"" if verb.by_id else self._content(call, deployment)
-        return HttpRequest(_METHODS.get(verb, "POST"), self._url(target, call), headers, content)
+            url, method = target.create_url, "POST"
+        else:
+            url, method = self._url(target, call), _METHODS.get(verb, "POST")
+        if verb.by_id:
+            return HttpRequest(method, url, headers)
+        dropped = self._dropped(call, deployment)
+        content = self._content(call, deployment, dropped)
+        if not dropped:
+            return HttpRequest(method, url, headers, content)
+        told = tuple(f"{name}: the Responses API has no word for it" for name in dropped)
+        return HttpRequest(method, url, headers, content, told)
 
     def listing(self, deployment: Deployment, token: Token | None = None) -> HttpRequest | None:
         """Beside the collection of responses: `…/models`."""
@@ -127,9 +139,19 @@ class OpenAI:
             error.retry_after = asked_wait(reply.headers, reply.received)
         return error
 
-    def _content(self, call: Call, deployment: Deployment) -> bytes:
+    def _dropped(self, call: Call, deployment: Deployment) -> tuple[str, ...]:
+        """What is known to be refused, and is left out if that is asked for."""
+        if not (deployment.drop_params if call.drop_params is None else call.drop_params):
+            return ()
+        allowed = deployment.allowed_openai_params | call.allowed_openai_params
+        given = {*deployment.defaults, *call.body} - allowed
+        return tuple(name for name in self._unknown if name in given)
+
+    def _content(self, call: Call, deployment: Deployment, dropped: tuple[str, ...] = ()) -> bytes:
         body: dict[str, object] = {**deployment.defaults, **call.body} if deployment.defaults else {**call.body}
         body["model"] = self.model(call, deployment)
+        for name in dropped:
+            body.pop(name, None)
         if call.stream:
             body["stream"] = True
         if deployment.extra_body:

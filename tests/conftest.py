@@ -1,20 +1,15 @@
 """What holds for every test: nothing is left running, and property tests are reproducible."""
 
 import asyncio
-import gc
 import inspect
 import os
-import threading
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import genai_prices.data  # noqa: F401 - loaded now, so that records come when they are due; tests of loading run apart
 import pytest
 from fakes import Clock
 from hypothesis import settings
-
-GRACE = 5.0
-"""Seconds in which tasks and threads that a test has told to end may do so. Only a leak waits that long."""
+from leftovers import GRACE, nothing_left_open
 
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=50, print_blob=True)
 settings.register_profile("search", deadline=None, max_examples=2_000, print_blob=True)
@@ -27,32 +22,11 @@ def clock() -> Clock:
     return Clock()
 
 
-def _sockets() -> set[str]:
-    """The inodes of this process's open sockets, where the system tells."""
-    found = set()
-    for entry in Path("/proc/self/fd").glob("*"):
-        try:
-            target = os.readlink(entry)
-        except OSError:  # closed since it was listed
-            continue
-        if target.startswith("socket:"):
-            found.add(target)
-    return found
-
-
 @pytest.fixture(autouse=True)
 def _nothing_left_open() -> Iterator[None]:
     """Fail a test that leaves a thread or a socket behind. Looks last, when a test's event loop has been closed."""
-    threads, sockets = set(threading.enumerate()), _sockets()
-    yield
-    for thread in set(threading.enumerate()) - threads:
-        thread.join(GRACE)
-    alive = [thread.name for thread in set(threading.enumerate()) - threads]
-    assert not alive, f"threads left running: {alive}"
-    if _sockets() - sockets:
-        gc.collect()  # what only a cycle of garbage holds open is reported as a ResourceWarning, an error here
-    left = _sockets() - sockets
-    assert not left, f"sockets left open: {sorted(left)}"
+    with nothing_left_open():
+        yield
 
 
 @pytest.fixture(autouse=True)

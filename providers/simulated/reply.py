@@ -25,7 +25,8 @@ def compose(
         outputs.append(_reasoning(body, prompt, mint.id("rs", stem), state))
     function = _wanted_function(body, prompt)
     if function is not None:
-        outputs.append(_function_call(function, tokens, mint.id("fc", stem), mint.call_id()))
+        arguments = _arguments(function, text_of(prompt.last))
+        outputs.append(_function_call(function, arguments, tokens, mint.id("fc", stem), mint.call_id()))
     else:
         outputs.append(_message(_pieces(body, prompt, name, tokens), mint.id("msg", stem)))
     return outputs
@@ -113,8 +114,19 @@ def _even(parts: list[str], pieces: int) -> tuple[str, ...]:
     return tuple("".join(parts[low:high]) for low, high in pairwise(edges))
 
 
-def _function_call(function: JsonObject, tokens: int, item_id: str, call_id: str) -> Output:
-    arguments = jsonio.dumps(sample(function.get("parameters")) or {}).decode()
+def _arguments(function: JsonObject, said: str) -> str:
+    """The arguments given as `call NAME with {…}`; else some that satisfy the function's schema."""
+    _, given, after = said.partition(f"call {function.get('name')} with ")
+    if given:
+        end = after.rfind("}") + 1
+        try:
+            return jsonio.dumps(jsonio.loads(after[:end])).decode()
+        except ValueError:  # words, not arguments
+            pass
+    return jsonio.dumps(sample(function.get("parameters")) or {}).decode()
+
+
+def _function_call(function: JsonObject, arguments: str, tokens: int, item_id: str, call_id: str) -> Output:
     opening: JsonObject = {
         "id": item_id,
         "type": "function_call",
@@ -127,7 +139,10 @@ def _function_call(function: JsonObject, tokens: int, item_id: str, call_id: str
 
 
 def _wanted_function(body: JsonObject, prompt: Prompt) -> JsonObject | None:
-    """The function to call: one that `tool_choice` demands, or one the user's last words ask for (“call NAME”)."""
+    """The function to call: one that `tool_choice` demands, or one the user's last words ask for.
+
+    Those words are `call NAME`, or `call NAME with {…}`.
+    """
     tools = body.get("tools")
     functions = {
         tool.get("name"): tool

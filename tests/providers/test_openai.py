@@ -230,6 +230,28 @@ def test_explicit_nulls_are_sent_and_win_over_defaults() -> None:
     assert sent(Call("gpt", body={"temperature": None}), defaults={"temperature": 1})["temperature"] is None
 
 
+def test_what_only_chat_completions_know_is_left_out_where_it_is_refused_and_that_is_asked_for() -> None:
+    asked = {"input": "x", "stop": ["END"], "seed": None, "presence_penalty": 1, "brand_new": 1}
+    call = Call("gpt", body=asked)
+    lenient = replace(BASE, drop_params=True, defaults={"frequency_penalty": 1})
+    everything = {**asked, "model": "gpt-5"}
+
+    def sent(call: Call, deployment: Deployment, provider: OpenAI = OPENAI) -> tuple[dict[str, Any], list[str]]:
+        request = provider.encode(call, deployment)
+        return json.loads(request.content), [each.partition(":")[0] for each in request.dropped]
+
+    bare = {"input": "x", "brand_new": 1, "model": "gpt-5"}
+    assert sent(call, lenient) == (bare, ["stop", "seed", "frequency_penalty", "presence_penalty"])
+    assert sent(replace(call, drop_params=True), BASE) == (bare, ["stop", "seed", "presence_penalty"])
+    assert sent(call, BASE) == (everything, [])
+    assert sent(replace(call, drop_params=False), lenient) == ({**everything, "frequency_penalty": 1}, [])
+    allowed = replace(call, allowed_openai_params=frozenset(asked))
+    assert sent(allowed, lenient) == (everything, ["frequency_penalty"])
+    assert sent(call, replace(BASE, drop_params=True), OpenAI("openrouter", "https://x")) == (everything, [])
+    counted = replace(call, verb=Verb.INPUT_TOKENS, query={"a": "b"})
+    assert sent(counted, lenient)[1] == ["stop", "seed", "frequency_penalty", "presence_penalty"]
+
+
 @pytest.mark.parametrize("verb", [Verb.COMPACT, Verb.INPUT_TOKENS])
 def test_the_other_verbs_with_a_body_name_the_model_too(verb: Verb) -> None:
     assert sent(Call("gpt", verb, {"input": "x"})) == {"input": "x", "model": "gpt-5"}

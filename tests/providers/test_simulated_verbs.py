@@ -283,6 +283,21 @@ async def test_a_function_is_called_and_its_output_awaited(client: httpx.AsyncCl
 
 
 @pytest.mark.parametrize(
+    ("said", "arguments"),
+    [
+        ('Please call weather with {"city": "Paris", "days": 2}.', {"city": "Paris", "days": 2}),
+        ("Please call weather with an {open} mind.", {"city": "text", "days": 1}),
+        ("Please call weather with care.", {"city": "text", "days": 1}),
+    ],
+)
+async def test_a_function_is_called_with_the_arguments_that_are_said(
+    client: httpx.AsyncClient, said: str, arguments: Any
+) -> None:
+    (call,) = (await create(client, input=said, tools=[WEATHER]))["output"]
+    assert json.loads(call["arguments"]) == arguments
+
+
+@pytest.mark.parametrize(
     ("choice", "called"),
     [
         ("required", True),

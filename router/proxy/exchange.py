@@ -1,0 +1,145 @@
+"""One HTTP request and its answer, over ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from typing import Any, TypeAlias, cast
+from urllib.parse import parse_qsl, quote
+
+from providers import jsonio
+from providers.errors import APITimeoutError, BadRequestError, RequestTooLargeError
+from providers.types import Json
+
+Message: TypeAlias = "MutableMapping[str, Any]"  # ASGI's own word: what servers and applications tell one another
+Scope: TypeAlias = "MutableMapping[str, Any]"
+Receive: TypeAlias = "Callable[[], Awaitable[Message]]"
+Send: TypeAlias = "Callable[[Message], Awaitable[None]]"
+Headers: TypeAlias = "list[tuple[bytes, bytes]]"
+
+JSON = b"application/json"
+_EVENTS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),  # nginx would otherwise collect events
+)
+
+
+class Disconnected(Exception):  # noqa: N818 - nobody's error: the client has left
+    """The client is gone before it had said what it wants."""
+
+
+class Exchange:
+    """Reads the request, writes the answer, notices when the client leaves."""
+
+    __slots__ = ("_headers", "_receive", "_send", "method", "path", "query", "started")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self.method: str = scope["method"]
+        raw = cast("bytes | None", scope.get("raw_path"))
+        self.path: str = quote(scope["path"]) if raw is None else raw.decode("latin-1").partition("?")[0]
+        """Still with its escapes: a part of it may be a name that holds slashes."""
+        self.query = cast("bytes", scope.get("query_string", b"")).decode("latin-1")
+        self._headers: dict[str, str] = {}
+        for name, value in cast("Iterable[tuple[bytes, bytes]]", scope["headers"]):
+            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self.started = False
+        """Whether the head of the answer was sent."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The request's, by lower-case name."""
+        return self._headers
+
+    def parameters(self) -> dict[str, object]:
+        """The query: `include[]` and what is given more than once as lists, all else as text."""
+        found: dict[str, object] = {}
+        for name, value in parse_qsl(self.query, keep_blank_values=True):
+            if name.endswith("[]"):
+                cast("list[str]", found.setdefault(name[:-2], [])).append(value)
+            elif name in found:
+                former = found[name]
+                found[name] = [*former, value] if isinstance(former, list) else [former, value]
+            else:
+                found[name] = value
+        return found
+
+    async def body(self, most: int, timeout: float) -> bytes:
+        """The request's body. Raises `RequestTooLargeError`, `APITimeoutError`, `Disconnected`."""
+        declared = self._headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > most:
+            raise _too_large(most)
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._next(timeout)
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            part: bytes = message.get("body", b"")
+            size += len(part)
+            if size > most:
+                raise _too_large(most)
+            parts.append(part)
+            if not message.get("more_body", False):
+                return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def json(self, most: int, timeout: float) -> dict[str, Json]:
+        """The request's body as a JSON object; empty if there is none. Raises `BadRequestError` too."""
+        content = await self.body(most, timeout)
+        if not content:
+            return {}
+        try:
+            value = jsonio.loads(content)
+        except ValueError as error:
+            raise BadRequestError(f"the body is not valid JSON: {error}", code="invalid_json") from None
+        if not isinstance(value, dict):
+            said = f"the body must be a JSON object, not {type(value).__name__}"
+            raise BadRequestError(said, code="invalid_json")
+        return value
+
+    async def gone(self) -> None:
+        """Return when the client has left. Only once the body was read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def answer(
+        self, status: int, content: bytes = b"", headers: Iterable[tuple[bytes, bytes]] = (), *, kind: bytes = JSON
+    ) -> None:
+        """The whole answer."""
+        length = str(len(content)).encode()
+        self.started = True
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [(b"content-type", kind), (b"content-length", length), *headers],
+            }
+        )
+        await self._send({"type": "http.response.body", "body": content})
+
+    async def begin(self, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        """The head of a stream of events. Idempotent."""
+        if not self.started:
+            self.started = True
+            await self._send({"type": "http.response.start", "status": 200, "headers": [*_EVENTS, *headers]})
+
+    async def write(self, frame: bytes) -> None:
+        """One frame, in one write. Waits while the client reads more slowly than it is written to."""
+        await self._send({"type": "http.response.body", "body": frame, "more_body": True})
+
+    async def end(self) -> None:
+        """The end of a stream."""
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def _next(self, timeout: float) -> Message:
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._receive()
+        except TimeoutError:
+            raise APITimeoutError(f"no more of the body came for {timeout:g} s") from None
+
+
+def _too_large(most: int) -> RequestTooLargeError:
+    return RequestTooLargeError(f"the body is larger than {most:,} bytes", code="request_too_large")

@@ -1,0 +1,68 @@
+"""What the proxy tells of its deployments: which models there are, whether they are well."""
+
+from __future__ import annotations
+
+import msgspec
+
+from providers import jsonio
+from providers.errors import NotFoundError
+from providers.types import Json, JsonObject
+from router.proxy.exchange import Exchange
+from router.router import Router
+
+_WELL = frozenset({"closed", "ramping", "half-open"})
+
+
+class FleetView:
+    """Answers for the deployments."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    async def models(self, exchange: Exchange) -> None:
+        """GET /models: every name that a call may ask for."""
+        data: list[Json] = [_model(name) for name in self._names()]
+        await exchange.answer(200, jsonio.dumps({"object": "list", "data": data}))
+
+    async def model(self, exchange: Exchange, name: str) -> None:
+        """GET /models/{name}."""
+        if name not in self._names():
+            raise NotFoundError(f"there is no model {name!r}", param="model", code="model_not_found")
+        await exchange.answer(200, jsonio.dumps(_model(name)))
+
+    async def health(self, exchange: Exchange) -> None:
+        """GET /health: the state of each deployment, as it is known; nothing is asked of them."""
+        deployments = [msgspec.to_builtins(each) for each in self._router.health()]
+        well = sum(each["state"] in _WELL for each in deployments)
+        await exchange.answer(
+            200,
+            jsonio.dumps(
+                {"healthy_count": well, "unhealthy_count": len(deployments) - well, "deployments": deployments}
+            ),
+        )
+
+    async def liveness(self, exchange: Exchange) -> None:
+        """GET /health/liveness: the process answers."""
+        await exchange.answer(200, b'{"status":"alive"}')
+
+    async def readiness(self, exchange: Exchange) -> None:
+        """GET /health/readiness: whether calls can be served. Tells deployments and Redis apart; 503 if none can."""
+        deployments = self._router.health()
+        usable = sum(each.state in _WELL for each in deployments)
+        link = self._router._stores.link
+        redis = "not configured" if link is None else "away" if link.down else "connected"
+        status = {
+            "status": "ready" if usable else "not ready",
+            "deployments": {"usable": usable, "all": len(deployments)},
+            "redis": redis,
+        }
+        await exchange.answer(200 if usable else 503, jsonio.dumps(status))
+
+    def _names(self) -> list[str]:
+        registry, settings = self._router._registry, self._router._settings
+        hidden = {name for name, alias in settings.model_group_alias.items() if alias.hidden}
+        return [name for name in registry.names() if name not in hidden]
+
+
+def _model(name: str) -> JsonObject:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "homing-router"}

@@ -1,0 +1,54 @@
+"""The server that the proxy runs on: uvicorn, with its fastest parts where they can be had."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+from providers.errors import ConfigurationError
+from router.proxy.app import Proxy
+
+if TYPE_CHECKING:
+    import uvicorn
+
+BACKLOG = 2048
+IDLE = 75
+"""Seconds for which a connection without a request is kept: longer than common load balancers keep theirs."""
+
+
+def server(proxy: Proxy, *, grace: float = 30.0) -> uvicorn.Server:
+    """A server for `proxy`, to be run on sockets. `grace`: seconds that streams may take to end when it is stopped.
+
+    Raises `ConfigurationError` if the extra `proxy` is not installed.
+    """
+    try:
+        import uvicorn
+    except ImportError:
+        raise ConfigurationError("the proxy needs `pip install 'homing-router[proxy]'`") from None
+    config = uvicorn.Config(
+        proxy,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        backlog=BACKLOG,
+        timeout_keep_alive=IDLE,
+        timeout_graceful_shutdown=max(1, round(grace)),
+    )
+    return uvicorn.Server(config)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens; port 0 takes a free one. Raises `ConfigurationError` that says why it can't."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # of this protocol by name: only then does asyncio send each write at once, and not 40 ms after the one before
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise ConfigurationError(f"can't listen at {host}:{port}: {error.strerror or error}") from None
+    listening.setblocking(False)
+    return listening

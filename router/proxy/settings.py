@@ -1,0 +1,25 @@
+"""What can be set about the proxy, beyond its Router."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySettings:
+    """How the proxy treats its clients. Times in seconds."""
+
+    master_key: SecretStr | None = None
+    """What clients must show; None: nothing."""
+    max_request_bytes: int = 100 * 1024 * 1024
+    """The largest body that is read."""
+    body_timeout: float = 60.0
+    """How long a client may take from one part of its body to the next."""
+    keep_alive: float = 15.0
+    """After so long without an event, a stream is sent a comment, so that nobody on the way takes it for dead."""
+    headers_after: float = 15.0
+    """When a stream's headers are sent at the latest; until then, a failure has a status of its own."""
+    routing_headers: bool = True
+    """Whether answers say, in headers, who served them after how many attempts and at what cost."""

@@ -1,0 +1,41 @@
+"""Notices what is left running or open."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+GRACE = 5.0
+"""Seconds in which tasks and threads that a test has told to end may do so. Only a leak waits that long."""
+
+
+def _sockets() -> set[str]:
+    """The inodes of this process's open sockets, where the system tells."""
+    found = set()
+    for entry in Path("/proc/self/fd").glob("*"):
+        try:
+            target = os.readlink(entry)
+        except OSError:  # closed since it was listed
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
+
+@contextmanager
+def nothing_left_open() -> Iterator[None]:
+    """Fail if a thread or a socket is left behind."""
+    threads, sockets = set(threading.enumerate()), _sockets()
+    yield
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(GRACE)
+    alive = [thread.name for thread in set(threading.enumerate()) - threads]
+    assert not alive, f"threads left running: {alive}"
+    if _sockets() - sockets:
+        gc.collect()  # what only a cycle of garbage holds open is reported as a ResourceWarning, an error here
+    left = _sockets() - sockets
+    assert not left, f"sockets left open: {sorted(left)}"
