@@ -52,6 +52,7 @@ class Proxy:
             ("health", "liveness"): {"GET": fleet.liveness},
             ("health", "liveliness"): {"GET": fleet.liveness},
             ("health", "readiness"): {"GET": fleet.readiness},
+            ("metrics",): {"GET": fleet.metrics},
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
