@@ -28,6 +28,9 @@ examples:
 
 signals:
   SIGTERM, SIGINT (Ctrl-C)  take no more requests, let those that are there end for --grace seconds, exit with 0
+  SIGHUP                    read the configuration again: its deployments take the place of the former ones at once,
+                            what is in flight ends where it is; with a problem in it, nothing changes. What needs a
+                            new start is said in the log.
 """
 
 
@@ -46,6 +49,7 @@ def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument(
         "--grace", type=float, default=30.0, metavar="S", help="seconds that streams may take to end (default: 30)"
     )
+    parser.add_argument("--reload", action="store_true", help="read the configuration again when it has changed, too")
     parser.add_argument(
         "--allow-unauthenticated", action="store_true", help="let other machines in even if there is no master_key"
     )
@@ -63,9 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         config = read_proxy_config(arguments.config)
         launch.check_exposure(arguments.host, config, allowed=arguments.allow_unauthenticated)
-        with listen(arguments.host, arguments.port) as listening, config.exported():
+        with listen(arguments.host, arguments.port) as listening, config.exported() as environ:
             _log(arguments.log_level, as_json=arguments.json_logs)
-            launch.run(config, listening, grace=arguments.grace, ready=partial(_greet, config, listening))
+            greet = partial(_greet, config, listening)
+            launch.Launch(config, environ, arguments.grace, arguments.reload, greet).run(listening)
     except ConfigurationError as error:
         print(f"homing serve: {error}", file=sys.stderr)
         return 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, cast
@@ -50,21 +50,27 @@ class ProxyConfig:
     """The file and those that it includes."""
 
     @contextmanager
-    def exported(self) -> Iterator[None]:
+    def exported(self) -> Iterator[Mapping[str, str]]:
         """While it lasts, the process's environment has what the file gives: libraries look there for credentials.
 
-        It is for commands, whose process is theirs alone.
+        It is for commands, whose process is theirs alone. Yields the environment as it was.
         """
-        former = {name: os.environ.get(name) for name in self.environment}
-        os.environ.update(self.environment)
+        before = dict(os.environ)
+        set_environment(self.environment, self.environment, before)
         try:
-            yield
+            yield before
         finally:
-            for name, value in former.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
+            set_environment(self.environment, {}, before)
+
+
+def set_environment(names: Iterable[str], given: Mapping[str, str], before: Mapping[str, str]) -> None:
+    """Give the process's variables of these `names` what is `given`, or what they were `before`, or take them away."""
+    for name in names:
+        value = given.get(name, before.get(name))
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def read_proxy_config(path: str | os.PathLike[str], environ: Mapping[str, str] | None = None) -> ProxyConfig:

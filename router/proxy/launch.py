@@ -8,11 +8,13 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 from providers.errors import ConfigurationError
 from router.config.proxy_file import ProxyConfig, placed
 from router.proxy.app import Proxy
+from router.proxy.reloading import Reloader
 from router.proxy.server import loop_factory, server
 from router.proxy.settings import ProxySettings
 from router.router import Router
@@ -38,25 +40,42 @@ def check_exposure(host: str, config: ProxyConfig, *, allowed: bool) -> None:
         )
 
 
-def run(
-    config: ProxyConfig, listening: socket.socket, *, grace: float, ready: Callable[[Router], None] = lambda _: None
-) -> None:
-    """Serve until SIGINT or SIGTERM; then streams may go on for `grace` seconds. Only in the main thread.
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a proxy is run."""
 
-    `ready` is called once the Router is there. Raises `ConfigurationError`.
-    """
-    with _ended_by_signals(), asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(_serve(config, listening, grace, ready))
+    config: ProxyConfig
+    environ: Mapping[str, str]
+    """The process's environment without what the configuration gives."""
+    grace: float = 30.0
+    """Seconds that streams may take to end when it is stopped."""
+    watch: bool = False
+    """Whether the file is read again when it has changed, not only at SIGHUP."""
+    ready: Callable[[Router], None] = lambda _: None
+    """Called once the Router is there."""
 
+    def run(self, listening: socket.socket) -> None:
+        """Serve until SIGINT or SIGTERM. Only in the main thread. Raises `ConfigurationError`."""
+        with _ended_by_signals(), asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(self._serve(listening))
 
-async def _serve(config: ProxyConfig, listening: socket.socket, grace: float, ready: Callable[[Router], None]) -> None:
-    router = make_router(config)
-    try:
-        running = server(Proxy(router, ProxySettings.of(config.general)), grace=grace)
-        ready(router)
-        await running.serve(sockets=[listening])
-    finally:
-        await router.aclose()  # which the proxy has done, unless the server failed
+    async def _serve(self, listening: socket.socket) -> None:
+        router = make_router(self.config)
+        reloader = Reloader(router, self.config, self.environ)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, reloader.ask)
+        tasks = [loop.create_task(reloader.run())]
+        if self.watch:
+            tasks.append(loop.create_task(reloader.watch()))
+        try:
+            running = server(Proxy(router, ProxySettings.of(self.config.general)), grace=self.grace)
+            self.ready(router)
+            await running.serve(sockets=[listening])
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            await router.aclose()  # which the proxy has done, unless the server failed
 
 
 @contextmanager

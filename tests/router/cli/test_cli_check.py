@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from markdown_blocks import blocks
 
 from router.cli import main
 
@@ -107,3 +108,16 @@ def test_little_is_shown_of_little(capsys: pytest.CaptureFixture[str]) -> None:
     Path("bare.yaml").write_text("model_list: []\n")
     assert main(["check", "bare.yaml"]) == 0
     assert "master key: none: only this machine may use the proxy" in capsys.readouterr().out
+
+
+def test_the_readmes_file_is_right(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    block = next(each for each in blocks(readme) if each.language == "yaml" and each.section == "Proxy")
+    Path("config.yaml").write_text(block.text)
+    for name in ("AZURE_API_KEY", "OPENAI_API_KEY", "MASTER_KEY"):
+        monkeypatch.setenv(name, "k")
+    monkeypatch.setenv("AZURE_API_BASE", "https://contoso.example.com")
+    assert main(["check", "config.yaml"]) == 0
+    shown = capsys.readouterr().out
+    assert "note" not in shown
+    assert "callbacks: prometheus" in shown
