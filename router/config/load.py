@@ -86,13 +86,15 @@ def load(
     *,
     place: str = "",
     environ: Environment | None = None,
+    problems: Problems | None = None,
 ) -> tuple[tuple[Deployment, ...], RouterSettings]:
     """Deployments and settings of one Router.
 
     `place` is what the settings stand under: nothing for the arguments of a Router, `router_settings` for a file.
-    `environ` replaces the process's environment. Raises `ConfigurationError` with every problem of both.
+    `environ` replaces the process's environment. Raises `ConfigurationError` with every problem of both, and those
+    that `problems` has already.
     """
-    problems = Problems()
+    problems = Problems() if problems is None else problems
     read = _read_settings(settings, place, problems, environ)
     builder = Builder(problems, environ)
     defaults = builder.defaults(read.default_litellm_params, at(place, "default_litellm_params"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pydantic_core import ErrorDetails
 
@@ -71,17 +71,21 @@ def wording(error: ErrorDetails) -> str:
 
 
 class Problems:
-    """A list of `place: what is wrong and what to do`, in the order of discovery, without repetition."""
+    """A list of `place: what is wrong and what to do`, in the order of discovery, without repetition.
 
-    def __init__(self) -> None:
-        self._lines: dict[str, None] = {}
+    `shown` tells how a place is said, if otherwise than by itself: with its file and line.
+    """
+
+    def __init__(self, shown: Callable[[str], str] | None = None) -> None:
+        self._found: dict[tuple[str, str], None] = {}
         self._places: set[str] = set()
+        self._shown = shown or str
 
     def add(self, place: str, text: str) -> None:
         """Note a problem. `text` never holds a value that may be secret."""
         self._places.add(place)
         self._places.update(place[: mark.start()] for mark in _STEP.finditer(place))
-        self._lines[f"{place}: {text}" if place else text] = None
+        self._found[place, text] = None
 
     def known_at(self, place: str) -> bool:
         """Whether a problem was noted at this place or inside: what follows from it need not be said."""
@@ -89,10 +93,11 @@ class Problems:
 
     def raise_any(self) -> None:
         """Raise a `ConfigurationError` with every problem, one a line, if there are any."""
-        lines = list(self._lines)
+        shown = [(self._shown(place), text) for place, text in self._found]
+        lines = [f"{place}: {text}" if place else text for place, text in shown]
         if not lines:
             return
         if len(lines) == 1:
             raise ConfigurationError(lines[0])
-        shown = [*lines[:_LIMIT], f"… and {len(lines) - _LIMIT} more"] if len(lines) > _LIMIT else lines
-        raise ConfigurationError("\n  ".join([f"{len(lines)} problems in the configuration:", *shown]))
+        listed = [*lines[:_LIMIT], f"… and {len(lines) - _LIMIT} more"] if len(lines) > _LIMIT else lines
+        raise ConfigurationError("\n  ".join([f"{len(lines)} problems in the configuration:", *listed]))

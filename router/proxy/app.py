@@ -58,6 +58,7 @@ class Proxy:
             ("health", "liveliness"): {"GET": fleet.liveness},
             ("health", "readiness"): {"GET": fleet.readiness},
             ("openapi.json",): {"GET": self._document},
+            ("metrics",): {"GET": fleet.metrics},
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from providers import jsonio
-from providers.errors import NotFoundError
+from providers.errors import ConfigurationError, NotFoundError
 from providers.types import Json, JsonObject
 from router.proxy.exchange import Exchange
 from router.router import Router
@@ -40,6 +42,15 @@ class FleetView:
                 {"healthy_count": well, "unhealthy_count": len(deployments) - well, "deployments": deployments}
             ),
         )
+
+    async def metrics(self, exchange: Exchange) -> None:
+        """GET /metrics: what is counted, in Prometheus's text format. Raises `NotFoundError` if nothing is."""
+        try:
+            content = await asyncio.to_thread(self._router.prometheus_metrics)
+        except ConfigurationError:
+            said = "nothing is counted; write callbacks: [prometheus] into litellm_settings"
+            raise NotFoundError(said, code="not_found") from None
+        await exchange.answer(200, content, kind=b"text/plain; version=0.0.4; charset=utf-8")
 
     async def liveness(self, exchange: Exchange) -> None:
         """GET /health/liveness: the process answers."""

@@ -121,6 +121,7 @@ SCHEMAS: Mapping[str, JsonObject] = {
     "Readiness": _object({"status": _TEXT, "deployments": {"type": "object"}, "redis": _TEXT}, "status"),
     "Liveness": _object({"status": {"const": "alive"}}, "status"),
     "Document": _object({"openapi": _TEXT, "paths": {"type": "object"}}, "openapi", "paths"),
+    "Metrics": {**_TEXT, "description": "Prometheus's text format."},
     "Error": _object(
         {
             "error": _object(
@@ -155,6 +156,10 @@ class Operation:
     """Whether a deployment is asked, which may refuse or fail."""
     links: Sequence[str] = ()
     """What can be asked next with the id of the answer."""
+    kind: str = "application/json"
+    """The type of its content."""
+    absent: bool = False
+    """Whether it may be switched off, which is a 404."""
     unready: bool = False
     """Whether it answers 503, in the same shape, where nothing can be served."""
 
@@ -221,6 +226,12 @@ OPERATIONS: Sequence[Operation] = (
             ("readiness", "Whether calls can be served.", "Readiness", True),
         )
     ),
+    Operation(
+        *("GET", "/metrics", "getMetrics", "What is counted, for Prometheus.", "Metrics"),
+        kind="text/plain",
+        absent=True,
+        upstream=False,
+    ),
     Operation("GET", "/openapi.json", "getDocument", "This document.", "Document", public=True, upstream=False),
 )
 """All that is served. A test compares it with the application's routes."""
@@ -262,7 +273,7 @@ def _operation(each: Operation) -> JsonObject:
 
 
 def _responses(each: Operation) -> Iterator[tuple[str, JsonObject]]:
-    good = _json(_reference(each.answer))
+    good: JsonObject = {each.kind: {"schema": _reference(each.answer)}}
     if each.streams:
         good["text/event-stream"] = {"schema": _reference("Event")}  # of each: that is how tools read it
     done: JsonObject = {"description": "Done.", "content": good}
@@ -275,7 +286,7 @@ def _responses(each: Operation) -> Iterator[tuple[str, JsonObject]]:
     refused: JsonObject = {"description": "Refused, or failed.", "content": _json(_reference("Error"))}
     if not each.public:
         yield "401", refused
-    if "{" in each.path:
+    if "{" in each.path or each.absent:
         yield "404", refused
     if each.upstream:
         yield "4XX", refused

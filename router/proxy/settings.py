@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 from pydantic import SecretStr
+
+from router.config.general import GeneralSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +26,15 @@ class ProxySettings:
     """When a stream's headers are sent at the latest; until then, a failure has a status of its own."""
     routing_headers: bool = True
     """Whether answers say, in headers, who served them after how many attempts and at what cost."""
+
+    @classmethod
+    def of(cls, general: GeneralSettings) -> Self:
+        """What `general_settings` of a file say."""
+        return cls(
+            general.master_key,
+            max(1, round(general.max_request_size_mb * 1024 * 1024)),
+            general.body_timeout,
+            general.keep_alive,
+            general.headers_after,
+            general.routing_headers,
+        )

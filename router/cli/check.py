@@ -1,0 +1,148 @@
+"""`homing check`: whether a configuration is right, and the routing that it yields."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import TYPE_CHECKING, Any, cast
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from providers.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction  # argparse has no public name for it
+
+    from router.config.proxy_file import ProxyConfig
+    from router.router import Router
+
+_EPILOG = """\
+examples:
+  homing check config.yaml
+      every problem with its file and line, or the groups, deployments, checks and fallbacks there will be
+  homing check config.yaml --json | jq '.groups'
+  homing check --schema > homing.schema.json
+      for editors: put "# yaml-language-server: $schema=homing.schema.json" on top of config.yaml
+
+Nothing is sent and nothing is connected to; variables that the file refers to must be set.
+"""
+_FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+
+
+def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "check",
+        help="check a configuration, and show the routing that it yields",
+        description=(
+            "Check a configuration, and show the routing that it yields.\n"
+            "The exit code is 0 if it is right, 1 if it is not, 2 if the question is wrong."
+        ),
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("config", nargs="?", metavar="CONFIG", help="a configuration, as YAML or JSON")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument("--schema", action="store_true", help="print the JSON Schema of configurations instead")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print it; 0, 1 if the configuration is wrong, 2 if the question is."""
+    from router.config.schema import file_schema
+
+    if arguments.schema:
+        print(json.dumps(file_schema(), indent=2))
+        return 0
+    if arguments.config is None:
+        print("homing check: name a configuration, or say --schema", file=sys.stderr)
+        return 2
+    try:
+        found = _found(arguments.config)
+    except ConfigurationError as error:
+        problems = str(error).split("\n  ")
+        if arguments.json:
+            print(json.dumps({"valid": False, "problems": problems[1:] or problems}, indent=2))
+        else:
+            print(f"homing check: {error}", file=sys.stderr)
+        return 1
+    if arguments.json:
+        print(json.dumps({"valid": True, **found}, indent=2))
+    else:
+        _show(found)
+    return 0
+
+
+def _found(path: str) -> dict[str, Any]:
+    """What a configuration yields, as plain data. Raises `ConfigurationError`."""
+    from router.config.proxy_file import read_proxy_config
+    from router.proxy.launch import make_router
+
+    config = read_proxy_config(path)
+    offline = {name: value for name, value in config.router_settings.items() if name not in _ASKING}
+    with config.exported(), make_router(config, offline) as router:
+        return _described(config, router)
+
+
+_ASKING = frozenset({"health_checks", "background_health_checks", "price_updates"})
+"""Settings that make a Router ask others by itself."""
+
+
+def _described(config: ProxyConfig, router: Router) -> dict[str, Any]:
+    settings = router._settings
+    groups: dict[str, list[Any]] = {}
+    for each in router.get_model_list():
+        groups.setdefault(cast("str", each["model_name"]), []).append(each)
+    strategies = {name: group.routing_strategy for group in settings.routing_groups for name in group.models}
+    return {
+        "file": config.files[0],
+        "includes": list(config.files[1:]),
+        "groups": [
+            {
+                "name": name,
+                "strategy": strategies.get(name, settings.routing_strategy),
+                "deployments": members,
+                "fallbacks": {
+                    field: [target.model for target in targets]
+                    for field in _FALLBACKS
+                    if (targets := getattr(settings, field).get(name))
+                },
+            }
+            for name, members in groups.items()
+        ],
+        "aliases": {name: alias.model for name, alias in settings.model_group_alias.items()},
+        "default_fallbacks": [target.model for target in settings.default_fallbacks],
+        "checks": [type(check).__name__ for check in router._given],
+        "callbacks": list(config.callbacks),
+        "master_key": config.general.master_key is not None,
+        "redis": settings.redis() is not None,
+        "notes": list(config.notes),
+    }
+
+
+def _show(found: dict[str, Any]) -> None:
+    console = Console(highlight=False, markup=False)
+    sheet = Table("group", "deployment", "model", "dialect", "strategy", box=box.SIMPLE_HEAD, pad_edge=False)
+    for group in found["groups"]:
+        for number, each in enumerate(group["deployments"]):
+            params = each["litellm_params"]
+            first = ("", "") if number else (group["name"], group["strategy"])
+            cells = (first[0], each["model_info"]["id"], params["model"], params["dialect"], first[1])
+            sheet.add_row(*(Text(str(cell)) for cell in cells))
+    console.print(sheet)
+    for name, model in found["aliases"].items():
+        console.print(Text(f"alias: {name} → {model}"))
+    for group in found["groups"]:
+        for field, targets in group["fallbacks"].items():
+            console.print(Text(f"{field}: {group['name']} → {', '.join(targets)}"))
+    for name in ("default_fallbacks", "checks", "callbacks"):
+        console.print(Text(f"{name}: {', '.join(found[name]) or 'none'}"))
+    console.print(f"master key: {'set' if found['master_key'] else 'none: only this machine may use the proxy'}")
+    console.print(f"Redis: {'shared with others that use it' if found['redis'] else 'none: memory of one process'}")
+    for note in found["notes"]:
+        console.print(Text(f"note: {note}", "dim"), soft_wrap=True)
+    console.print(Text(f"{found['file']} is right.", "green"))

@@ -1,0 +1,100 @@
+"""Runs the proxy of a configuration file: its Router, its server, and their end."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+from providers.errors import ConfigurationError
+from router.config.proxy_file import ProxyConfig, placed
+from router.proxy.app import Proxy
+from router.proxy.reloading import Reloader
+from router.proxy.server import loop_factory, server
+from router.proxy.settings import ProxySettings
+from router.router import Router
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+def make_router(config: ProxyConfig, settings: Mapping[str, object] | None = None) -> Router:
+    """The Router of a file. `settings`: instead of its own. Raises `ConfigurationError` that names the file's line."""
+    settings = cast("dict[str, Any]", config.router_settings if settings is None else settings)  # checked already
+    try:
+        return Router(config.model_list, callbacks=config.callbacks, **settings)
+    except ConfigurationError as error:
+        raise placed(config, error) from None
+
+
+def check_exposure(host: str, config: ProxyConfig, *, allowed: bool) -> None:
+    """Raises `ConfigurationError` if others than this machine could use the proxy without a key, unless `allowed`."""
+    if config.general.master_key is None and not allowed and not _is_loopback(host):
+        raise ConfigurationError(
+            f"whoever reaches {host} could use the proxy; set general_settings.master_key in {config.files[0]}, "
+            "or say --allow-unauthenticated"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a proxy is run."""
+
+    config: ProxyConfig
+    environ: Mapping[str, str]
+    """The process's environment without what the configuration gives."""
+    grace: float = 30.0
+    """Seconds that streams may take to end when it is stopped."""
+    watch: bool = False
+    """Whether the file is read again when it has changed, not only at SIGHUP."""
+    ready: Callable[[Router], None] = lambda _: None
+    """Called once the Router is there."""
+
+    def run(self, listening: socket.socket) -> None:
+        """Serve until SIGINT or SIGTERM. Only in the main thread. Raises `ConfigurationError`."""
+        with _ended_by_signals(), asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(self._serve(listening))
+
+    async def _serve(self, listening: socket.socket) -> None:
+        router = make_router(self.config)
+        reloader = Reloader(router, self.config, self.environ)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, reloader.ask)
+        tasks = [loop.create_task(reloader.run())]
+        if self.watch:
+            tasks.append(loop.create_task(reloader.watch()))
+        try:
+            running = server(Proxy(router, ProxySettings.of(self.config.general)), grace=self.grace)
+            self.ready(router)
+            await running.serve(sockets=[listening])
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            await router.aclose()  # which the proxy has done, unless the server failed
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """The server repeats the signal that ended it, once it has ended: that must not end the process as a failure."""
+    former = {number: signal.signal(number, _ignore) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _ignore(number: int, frame: object) -> None:
+    """What remains to be done about a signal that the server has heeded."""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
