@@ -13,6 +13,7 @@ from router.proxy.errors import content_of, headers_of, status_of
 from router.proxy.exchange import Disconnected, Exchange, Headers, Receive, Scope, Send
 from router.proxy.fleet_view import FleetView
 from router.proxy.keys import Keys
+from router.proxy.page.endpoint import Page
 from router.proxy.responses import Responses
 from router.proxy.routing_headers import printable
 from router.proxy.settings import ProxySettings
@@ -24,8 +25,9 @@ Endpoint: TypeAlias = "Callable[..., Awaitable[None]]"
 _PREFIXES = ("/openai/v1/", "/openai/", "/v1/", "/")
 """What clients put before a path: they are configured with and without `/v1`."""
 _ANY = "*"
-_PUBLIC = frozenset({("health", "liveness"), ("health", "liveliness"), ("health", "readiness")})
-"""What may be asked without a key."""
+_PAGE = ("",)
+_PUBLIC = frozenset({_PAGE, ("health", "liveness"), ("health", "liveliness"), ("health", "readiness")})
+"""What may be asked without a key. The page is public, what it shows is not."""
 
 
 class Proxy:
@@ -37,6 +39,7 @@ class Proxy:
         self._keys = Keys(settings)
         answers, fleet = Responses(router, settings), FleetView(router)
         chat = ChatCompletions(router, answers)
+        self._page = page = Page(router, settings)
         self._routes: Mapping[tuple[str, ...], Mapping[str, Endpoint]] = {
             ("responses",): {"POST": answers.create},
             ("responses", "input_tokens"): {"POST": answers.input_tokens},
@@ -48,6 +51,11 @@ class Proxy:
             ("deployments", _ANY, "chat", "completions"): {"POST": chat.create},  # Azure's form
             ("models",): {"GET": fleet.models},
             ("models", _ANY): {"GET": fleet.model},
+            _PAGE: {"GET": page.page},
+            ("fleet",): {"GET": page.fleet},
+            ("fleet", "events"): {"GET": page.events},
+            ("fleet", _ANY, "drain"): {"POST": page.drain},
+            ("fleet", _ANY, "undrain"): {"POST": page.undrain},
             ("health",): {"GET": fleet.health},
             ("health", "liveness"): {"GET": fleet.liveness},
             ("health", "liveliness"): {"GET": fleet.liveness},
@@ -62,6 +70,10 @@ class Proxy:
             await self._live(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1003, "reason": "WebSocket mode is not served"})
+
+    def stop(self) -> None:
+        """End what would go on for as long as somebody looks: the server is to stop."""
+        self._page.close()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
