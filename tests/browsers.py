@@ -19,8 +19,9 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 PATIENCE = 20.0
 """Seconds after which it is given up."""
 _FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--remote-debugging-port=0",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage", "--remote-debugging-port=0",
 )  # fmt: skip
 
 
@@ -55,7 +56,7 @@ class Tab:
     async def until(self, code: str) -> Any:
         """Wait until an expression in the page is true; its value."""
         async with asyncio.timeout(PATIENCE):
-            while not (value := await self.run(code)):
+            while not (value := await self.run(code)):  # noqa: ASYNC110 - the page tells nobody
                 await asyncio.sleep(0.02)
         return value
 
@@ -109,10 +110,14 @@ async def browsing(profile: Path) -> AsyncIterator[Tab]:
         process.wait(PATIENCE)
 
 
+def _lines(file: Path) -> list[str]:
+    return file.read_text().splitlines() if file.exists() else []
+
+
 async def _port(file: Path) -> int:
     async with asyncio.timeout(PATIENCE):
         while True:
-            lines = file.read_text().splitlines() if file.exists() else []
+            lines = _lines(file)
             if len(lines) >= 2:
                 return int(lines[0])
             await asyncio.sleep(0.02)

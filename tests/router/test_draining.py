@@ -7,6 +7,7 @@ from routers import AFFINITY, create, entry, group, in_flight, served, serving
 
 from providers.errors import NoDeploymentError
 from providers.simulated import Behaviour
+from providers.views import Response
 from router import Router
 
 pytestmark = pytest.mark.asyncio
@@ -43,21 +44,22 @@ async def test_what_is_in_flight_ends_there_undisturbed() -> None:
 
 @pytest.mark.parametrize("checks", [AFFINITY, (*AFFINITY, "tag_filtering")])
 async def test_a_conversation_that_lives_there_goes_on_there(checks: tuple[str, ...]) -> None:
-    tags = {"tags": ["default"]} if len(checks) > 1 else {}
     async with serving(2) as upstreams:
-        router = Router(group(upstreams, **tags), optional_pre_call_checks=checks)
+        router = Router(group(upstreams, tags=["default"]), optional_pre_call_checks=checks)
         first = await create(router, stream=False)
         router.drain_deployment(served(first))
         again = await create(router, stream=False, previous_response_id=first.id)
         assert served(again) == served(first)
-        assert (await router.aget_responses(first.id)).id == first.id
+        got = await router.aget_responses(first.id)
+        assert isinstance(got, Response)
+        assert got.id == first.id
         assert served(await create(router, stream=False)) != served(first)
         await router.aclose()
 
 
 async def test_a_conversation_moves_to_an_undrained_deployment_that_shares_its_state() -> None:
     async with serving(1) as upstreams:
-        two = [entry(upstreams[0], id="one", affinity_domain="same"), entry(upstreams[0], id="two", affinity_domain="same")]
+        two = [entry(upstreams[0], id="one"), entry(upstreams[0], id="two")]
         router = Router(two, optional_pre_call_checks=AFFINITY)
         first = await create(router, stream=False)
         router.drain_deployment(served(first))

@@ -83,17 +83,23 @@ class Page:
 
     async def _relay(self, exchange: Exchange) -> None:
         frame: bytes | None = self._frame()
-        while frame is not None:
-            try:
-                async with asyncio.timeout(STALLED):
-                    await exchange.write(frame)
-            except TimeoutError:
-                return
+        while frame is not None and await _written(exchange, frame):
             frame = await self._broadcast.next()
-        await exchange.end()
+        if frame is None:
+            await exchange.end()
 
     def _frame(self) -> bytes:
         return b"event: fleet\ndata: %s\n\n" % jsonio.dumps(self._snapshots.take())
+
+
+async def _written(exchange: Exchange, frame: bytes) -> bool:
+    """Whether the viewer took it in."""
+    try:
+        async with asyncio.timeout(STALLED):
+            await exchange.write(frame)
+    except TimeoutError:
+        return False
+    return True
 
 
 def _headers(content: bytes) -> Headers:

@@ -34,7 +34,9 @@ class Snapshots:
         health = router.health()
         history.keep({each.group for each in health}, {each.id for each in health})
         total, spent = router._spend.brief()
-        budgets = sorted(router.budgets(), key=lambda each: (each.spent + each.reserved) / (each.limit or 1), reverse=True)
+        budgets = sorted(
+            router.budgets(), key=lambda each: (each.spent + each.reserved) / (each.limit or 1), reverse=True
+        )
         shown = health if len(health) <= MOST_DEPLOYMENTS else sorted(health, key=_well)[:MOST_DEPLOYMENTS]
         groups: dict[str, list[Json]] = {}
         shares = {name: history.shares(name) for name in dict.fromkeys(each.group for each in shown)}

@@ -36,8 +36,10 @@ def fleet() -> Iterator[tuple[str, Router, list[SimulatedUpstream]]]:
         router = Router(
             models, optional_pre_call_checks=AFFINITY, record_decisions=True, provider_budget_config=budgets
         )
-        settings = ProxySettings(master_key=SecretStr(MASTER))
-        yield stack.enter_context(proxying(router, settings)), router, upstreams
+        url = stack.enter_context(proxying(router, ProxySettings(master_key=SecretStr(MASTER))))
+        for upstream in upstreams:  # so that connections are there before a test counts them
+            assert ask(url, upstream.name).status_code == 200
+        yield url, router, upstreams
 
 
 def ask(url: str, model: str = "gpt", **more: Any) -> httpx.Response:
@@ -108,19 +110,18 @@ def test_the_snapshot_tells_of_calls_and_deployments_and_not_what_was_said(
     assert KEY not in text
 
 
-def test_an_open_breaker_is_told_with_why_and_until_when(fleet: tuple[str, Router, list[SimulatedUpstream]]) -> None:
-    url, _, upstreams = fleet
-    misbehave(upstreams[2], "500")
-    try:
-        while (now := shown(url, "a/b <i>"))["state"] == "closed":
-            assert ask(url, "other").status_code >= 500
-        assert now["reason"]
-        assert now["open_for"] > 0 or now["state"] == "half-open"
-        failed = look(url)["calls"][0]
-        assert failed["status"] == "failed"
-        assert failed["error"]
-    finally:
-        misbehave(upstreams[2])
+def test_an_open_breaker_is_told_with_why_and_until_when() -> None:
+    with SimulatedUpstream.in_thread("u0") as upstream:
+        misbehave(upstream, "500")
+        with proxying(Router([entry(upstream)], num_retries=0)) as url:
+            while (now := shown(url, "u0"))["state"] == "closed":
+                assert ask(url).status_code >= 500
+            assert now["reason"]
+            assert now["open_for"] > 0 or now["state"] == "half-open"
+            failed = look(url)["calls"][0]
+            assert failed["status"] == "failed"
+            assert failed["error"] == "InternalServerError (500)"
+            assert failed["attempts"][0]["error"] == "InternalServerError (500)"
 
 
 def test_deployments_are_drained_and_undrained_whatever_they_are_called(
@@ -168,7 +169,8 @@ def test_no_more_watch_than_may_and_who_leaves_makes_room(monkeypatch: pytest.Mo
     monkeypatch.setattr(endpoint, "MOST_VIEWERS", 1)
     with proxying(Router([entry("http://127.0.0.1:9/v1", id="nobody")])) as url:
         with httpx.stream("GET", f"{url}/fleet/events", timeout=20) as first:
-            next(first.iter_raw())
+            parts = first.iter_raw()  # kept: with it, the connection would go
+            next(parts)
             assert httpx.get(f"{url}/fleet/events").status_code == 429
         while True:
             with httpx.stream("GET", f"{url}/fleet/events", timeout=20) as later:
@@ -203,11 +205,14 @@ async def test_one_frame_is_made_for_all_viewers_and_none_when_nobody_looks() ->
     await asyncio.sleep(0)
     leaving.cancel()
     await asyncio.wait({leaving})
-    while broadcast._timer is not None:
+    while broadcast._timer is not None:  # noqa: ASYNC110 - it tells nobody
         await asyncio.sleep(0)
     assert made == [1]
     staying = asyncio.create_task(broadcast.next())
     await asyncio.sleep(0)
+    leaving = asyncio.create_task(broadcast.next())
+    await asyncio.sleep(0)
+    leaving.cancel()  # it is still there when the end comes
     broadcast.end()
     assert await staying is None
     assert await broadcast.next() is None

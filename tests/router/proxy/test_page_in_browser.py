@@ -49,7 +49,9 @@ async def test_the_page_asks_for_its_key_and_shows_the_fleet_live(fleet: tuple[s
             await tab.tell("Input.insertText", text=key)
             await tab.press("Enter", 13)
             await tab.until(f"document.getElementById('told').textContent.includes({said!r})" if said else LIVE)
-        assert await tab.run("JSON.stringify([localStorage.length, document.cookie, sessionStorage.length])") == '[0,"",1]'
+        assert (
+            await tab.run("JSON.stringify([localStorage.length, document.cookie, sessionStorage.length])") == '[0,"",1]'
+        )
 
         # what came from the configuration is text
         assert await tab.run("document.querySelectorAll('img').length") == 0
@@ -66,7 +68,9 @@ async def test_the_page_asks_for_its_key_and_shows_the_fleet_live(fleet: tuple[s
 
         # drained by keyboard; what happens elsewhere is seen too, told, and moves neither focus nor what is open
         frames = int(await tab.run("document.body.dataset.frames"))
-        button = "[...document.querySelectorAll('.act button')].find(e => e.getAttribute('aria-label').endsWith('east'))"
+        button = (
+            "[...document.querySelectorAll('.act button')].find(e => e.getAttribute('aria-label').endsWith('east'))"
+        )
         await tab.run(f"{button}.focus()")
         await tab.press("Enter", 13)
         await tab.until(f"{button}.textContent === 'Undrain'")
