@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from providers import jsonio
@@ -53,9 +54,10 @@ class Page:
             raise RateLimitError(f"{MOST_VIEWERS} watch the fleet already", code="too_many_viewers")
         self._viewers += 1
         try:
-            async with Presence(exchange):
-                await exchange.begin()
-                await self._relay(exchange)
+            with suppress(TimeoutError):  # whoever takes nothing in is let go
+                async with Presence(exchange):
+                    await exchange.begin()
+                    await self._relay(exchange)
         finally:
             self._viewers -= 1
 
@@ -83,23 +85,14 @@ class Page:
 
     async def _relay(self, exchange: Exchange) -> None:
         frame: bytes | None = self._frame()
-        while frame is not None and await _written(exchange, frame):
+        while frame is not None:
+            async with asyncio.timeout(STALLED):
+                await exchange.write(frame)
             frame = await self._broadcast.next()
-        if frame is None:
-            await exchange.end()
+        await exchange.end()
 
     def _frame(self) -> bytes:
         return b"event: fleet\ndata: %s\n\n" % jsonio.dumps(self._snapshots.take())
-
-
-async def _written(exchange: Exchange, frame: bytes) -> bool:
-    """Whether the viewer took it in."""
-    try:
-        async with asyncio.timeout(STALLED):
-            await exchange.write(frame)
-    except TimeoutError:
-        return False
-    return True
 
 
 def _headers(content: bytes) -> Headers:

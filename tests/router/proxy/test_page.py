@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -17,7 +18,6 @@ from routers import AFFINITY, KEY, entry, misbehave
 
 from providers.simulated import SimulatedUpstream
 from router import Router
-from router.proxy.exchange import Exchange
 from router.proxy.page import endpoint
 from router.proxy.page.broadcast import Broadcast
 from router.proxy.settings import ProxySettings
@@ -229,23 +229,17 @@ async def test_viewers_are_let_go_if_a_frame_can_not_be_made() -> None:
     assert "broken" in repr(complaints[0]["exception"])
 
 
-@pytest.mark.asyncio
-async def test_a_viewer_that_takes_nothing_in_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "STALLED", 0.01)
-    router = Router([entry("http://127.0.0.1:9/v1", id="nobody")])
-    page = endpoint.Page(router, ProxySettings())
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-        if message["type"] == "http.response.body":
-            await asyncio.Event().wait()
-
-    async def receive() -> Any:
-        await asyncio.Event().wait()
-
-    scope: dict[str, Any] = {"method": "GET", "path": "/fleet/events", "headers": []}
-    await asyncio.wait_for(page.events(Exchange(scope, receive, send)), 20)
-    assert len(sent) == 2
-    assert page._viewers == 0
-    await router.aclose()
+def test_a_viewer_that_takes_nothing_in_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "MOST_VIEWERS", 1)
+    monkeypatch.setattr(endpoint, "INTERVAL", 0.001)
+    monkeypatch.setattr(endpoint, "STALLED", 0.05)
+    router = Router([entry("http://127.0.0.1:9/v1", id=f"d{number}") for number in range(500)])
+    with proxying(router) as url, socket.socket() as idle:
+        idle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        idle.connect(("127.0.0.1", int(url.rpartition(":")[2])))
+        idle.sendall(b"GET /fleet/events HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert idle.recv(12) == b"HTTP/1.1 200"
+        while True:  # until there is room again
+            with httpx.stream("GET", f"{url}/fleet/events", timeout=20) as later:
+                if later.status_code == 200:
+                    break
