@@ -8,6 +8,7 @@ from typing import Any
 
 from checks.affinity.remembered import KnownOnly, Remembered
 from checks.base import PreCallCheck
+from checks.draining import Draining
 from providers.catalog import provider_of
 from providers.types import Deployment, JsonObject
 from router import wiring
@@ -37,6 +38,7 @@ class Fleet:
     _budgeting: Budgeting
     _given: tuple[PreCallCheck, ...]
     _checks: tuple[PreCallCheck, ...]
+    _draining: Draining
 
     @staticmethod
     def json_schema() -> dict[str, Any]:
@@ -75,6 +77,34 @@ class Fleet:
             self._swap(self._registry.dropping(deployment_id))
         return True
 
+    def drain_deployment(self, deployment_id: str) -> bool:
+        """Send nothing new to one deployment, until it is undrained; False if there is none with this id.
+
+        What is in flight there ends undisturbed, and what only it can serve still goes there: conversations that are
+        bound to it (`responses_api_deployment_check`), and responses that are asked for by their id. If all of a group
+        are drained, new calls fail, or go to its fallbacks. Holds for this Router alone, and while the id is in its
+        model list.
+        """
+        with self._lock:
+            if deployment_id not in self._registry.by_id:
+                return False
+            self._draining.ids |= {deployment_id}
+            self._engine.ask(self._draining.among(self._checks))
+        return True
+
+    def undrain_deployment(self, deployment_id: str) -> bool:
+        """Let one deployment serve again; False if there is none with this id."""
+        with self._lock:
+            if deployment_id not in self._registry.by_id:
+                return False
+            self._draining.ids -= {deployment_id}
+            self._engine.ask(self._draining.among(self._checks))
+        return True
+
+    def drained_deployments(self) -> frozenset[str]:
+        """Ids of those that are drained."""
+        return self._draining.ids
+
     def get_model_list(self, model: str | None = None) -> list[JsonObject]:
         """The deployments as configured, secrets hidden; only those `model` stands for, if it is given."""
         if model is None:
@@ -89,17 +119,16 @@ class Fleet:
             provider_of(deployment)  # so that its translator is loaded now, not while calls are on their way
         deployments = tuple(registry.by_id.values())
         given = wiring.with_budgets(self._given, self._budgeting.check, deployments)
-        for check in (*given, self._remembered):
+        for check in (*given, self._remembered, self._draining):
             check.accept(deployments)
         if self._budgeting.check in given:
             self._budgeting.accept(deployments)
         if given is not self._given:
             self._given = self._checks = given
-            self._engine.ask(given)
         if self._remembered.needed and self._checks is self._given:
             # first, for others must know what it knows; and last, for others may know what it doesn't
             self._checks = (self._remembered, *self._given, KnownOnly(self._remembered))
-            self._engine.ask(self._checks)
+        self._engine.ask(self._draining.among(self._checks))
         self._strategies.keep(registry.groups)
         self._pool.update(
             {name: (members, self._strategies.strategy(name)) for name, members in registry.groups.items()}

@@ -12,6 +12,7 @@ from checks.affinity.pins import AffinityStats
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from checks.base import PreCallCheck
 from checks.budgets.ledger import BudgetState
+from checks.draining import Draining
 from providers.errors import ConfigurationError
 from providers.types import HomePolicy, Verb
 from router.budgeting import Budgeting
@@ -51,6 +52,7 @@ class Operations:
     _spend: SpendSink
     _prober: Prober
     _budgeting: Budgeting
+    _draining: Draining
 
     def health(self) -> list[DeploymentHealth]:
         """What is known of each deployment now: breaker, calls in flight, latency, failures, quota, last check."""
@@ -125,7 +127,7 @@ class Operations:
         home = request.home(self._homes.get(found.group, self._home))
         call = call if home is None else replace(call, home=home)
         plan = Plan(request.policy(self._policies.get(found.group, self._policy), found.group), Target(found.group))
-        return await explain(place(registry, found, call), self._checks, self._pool, plan)
+        return await explain(place(registry, found, call), self._draining.among(self._checks), self._pool, plan)
 
     def prometheus_metrics(self) -> bytes:
         """What `callbacks=["prometheus"]` counts, in Prometheus's text format, for whoever serves `/metrics`.

@@ -22,6 +22,7 @@ from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from checks.base import AffinityStore
 from checks.catalog import Services
 from checks.catalog import build as build_checks
+from checks.draining import Draining
 from providers.errors import BadRequestError
 from providers.types import Call, Deployment, Fetched, Verb
 from providers.usage import PriceSource, read_usage
@@ -118,6 +119,7 @@ class Router(Verbs, Fleet, Operations):
         specs = wiring.check_specs(self._settings, optional_pre_call_checks)
         self._given = self._checks = build_checks(specs, self._services(own_store=affinity_store is not None))
         self._checks_closed = False
+        self._draining = Draining()
         self._transport = choose(http_client)
         self._engine = Engine(
             self._pool,

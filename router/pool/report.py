@@ -37,6 +37,8 @@ class DeploymentHealth:
     """Its share now: as configured, less while ramping; 0 if it only stands by."""
     last_check: HealthCheck | None = None
     """What the last health check found; None if there was none."""
+    reason: str = ""
+    """Why its breaker opened; empty if it is closed."""
 
 
 def examine(member: Member, now: float) -> DeploymentHealth:
@@ -63,4 +65,5 @@ def examine(member: Member, now: float) -> DeploymentHealth:
         headroom=member.allowance.left(now),
         weight=0.0 if member.standby else member.share * ramp,
         last_check=member.last_check,
+        reason="" if state in ("closed", "ramping") else breaker.reason,
     )

@@ -15,6 +15,7 @@ from router.proxy.exchange import Disconnected, Exchange, Headers, Receive, Scop
 from router.proxy.fleet_view import FleetView
 from router.proxy.keys import Keys
 from router.proxy.openapi import document
+from router.proxy.page.endpoint import Page
 from router.proxy.responses import Responses
 from router.proxy.routing_headers import printable
 from router.proxy.settings import ProxySettings
@@ -27,10 +28,11 @@ _PREFIXES = ("/openai/v1/", "/openai/", "/v1/", "/")
 """What clients put before a path: they are configured with and without `/v1`."""
 _ANY = None
 """A part of a path that is a name: none that a client can send, whose names may hold anything."""
+_PAGE = ("",)
 _PUBLIC = frozenset(
-    {("health", "liveness"), ("health", "liveliness"), ("health", "readiness"), ("openapi.json",)},
+    {_PAGE, ("health", "liveness"), ("health", "liveliness"), ("health", "readiness"), ("openapi.json",)},
 )
-"""What may be asked without a key."""
+"""What may be asked without a key. The page is public, what it shows is not."""
 
 
 class Proxy:
@@ -42,6 +44,7 @@ class Proxy:
         self._keys = Keys(settings)
         answers, fleet = Responses(router, settings), FleetView(router)
         chat = ChatCompletions(router, answers)
+        self._page = page = Page(router, settings)
         self._routes: Mapping[tuple[str | None, ...], Mapping[str, Endpoint]] = {
             ("responses",): {"POST": answers.create},
             ("responses", "input_tokens"): {"POST": answers.input_tokens},
@@ -53,6 +56,11 @@ class Proxy:
             ("deployments", _ANY, "chat", "completions"): {"POST": chat.create},  # Azure's form
             ("models",): {"GET": fleet.models},
             ("models", _ANY): {"GET": fleet.model},
+            _PAGE: {"GET": page.page},
+            ("fleet",): {"GET": page.fleet},
+            ("fleet", "events"): {"GET": page.events},
+            ("fleet", _ANY, "drain"): {"POST": page.drain},
+            ("fleet", _ANY, "undrain"): {"POST": page.undrain},
             ("health",): {"GET": fleet.health},
             ("health", "liveness"): {"GET": fleet.liveness},
             ("health", "liveliness"): {"GET": fleet.liveness},
@@ -69,6 +77,10 @@ class Proxy:
             await self._live(receive, send)
         else:
             await send({"type": "websocket.close", "code": 1003, "reason": "WebSocket mode is not served"})
+
+    def stop(self) -> None:
+        """End what would go on for as long as somebody looks: the server is to stop."""
+        self._page.close()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:

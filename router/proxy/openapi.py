@@ -121,6 +121,9 @@ SCHEMAS: Mapping[str, JsonObject] = {
     "Readiness": _object({"status": _TEXT, "deployments": {"type": "object"}, "redis": _TEXT}, "status"),
     "Liveness": _object({"status": {"const": "alive"}}, "status"),
     "Document": _object({"openapi": _TEXT, "paths": {"type": "object"}}, "openapi", "paths"),
+    "Page": _TEXT,
+    "Fleet": {"type": "object"},
+    "Drained": _object({"id": _TEXT, "drained": _FLAG}, "id", "drained"),
     "Metrics": {**_TEXT, "description": "Prometheus's text format."},
     "Error": _object(
         {
@@ -231,6 +234,22 @@ OPERATIONS: Sequence[Operation] = (
         kind="text/plain",
         absent=True,
         upstream=False,
+    ),
+    Operation(
+        *("GET", "/", "getPage", "A page that shows the fleet.", "Page"),
+        kind="text/html",
+        public=True,
+        upstream=False,
+    ),
+    Operation("GET", "/fleet", "getFleet", "How all stands now.", "Fleet", upstream=False),
+    Operation(
+        *("GET", "/fleet/events", "watchFleet", "The same, each second, without an end.", "Event"),
+        kind="text/event-stream",
+        upstream=False,
+    ),
+    *(
+        Operation("POST", f"/fleet/{{deployment_id}}/{name}", f"{name}Deployment", told, "Drained", upstream=False)
+        for name, told in (("drain", "Send nothing new there."), ("undrain", "Let it serve again."))
     ),
     Operation("GET", "/openapi.json", "getDocument", "This document.", "Document", public=True, upstream=False),
 )

@@ -27,6 +27,14 @@ def server(proxy: Proxy, *, grace: float = 30.0) -> uvicorn.Server:
         import uvicorn
     except ImportError:
         raise ConfigurationError("the proxy needs `pip install 'homing-router[proxy]'`") from None
+
+    class Server(uvicorn.Server):
+        """Tells the proxy when it is to stop, so that it need not wait for those who watch the fleet."""
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            proxy.stop()
+            await super().shutdown(sockets)
+
     config = uvicorn.Config(
         proxy,
         log_config=None,
@@ -37,7 +45,7 @@ def server(proxy: Proxy, *, grace: float = 30.0) -> uvicorn.Server:
         timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=max(1, round(grace)),
     )
-    return uvicorn.Server(config)
+    return Server(config)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

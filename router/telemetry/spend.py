@@ -134,6 +134,11 @@ class SpendSink:
             for tag in _once(record.tags):
                 self._tags.add(tag, record)
 
+    def brief(self) -> tuple[Totals, dict[str, Totals]]:
+        """The totals by now, and those of deployments; quick, however many end users there are. From any thread."""
+        with self._lock:
+            return self._total.totals(), self._deployments.totals()
+
     def spend(self) -> Spend:
         """The totals by now. From any thread."""
         with self._lock:

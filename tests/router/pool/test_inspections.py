@@ -380,7 +380,7 @@ def untouched(pool: Pool) -> object:
     """All that strategies, and those who count calls, look at."""
     group = pool._groups["g"]
     return (
-        [replace(each, last_check=None, state="closed", open_for=0.0, weight=0.0) for each in pool.health()],
+        [replace(each, last_check=None, state="closed", open_for=0.0, weight=0.0, reason="") for each in pool.health()],
         [
             (member.measure.at, member.measure.latency, member.measure.failing, member.measure.time_per_work,
              member.measure.cost(pool._clock()))
