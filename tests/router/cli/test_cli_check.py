@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from markdown_blocks import blocks
 
+from providers.simulated import SimulatedUpstream
 from router.cli import main
 
 RIGHT = """\
@@ -121,3 +122,12 @@ def test_the_readmes_file_is_right(capsys: pytest.CaptureFixture[str], monkeypat
     shown = capsys.readouterr().out
     assert "note" not in shown
     assert "callbacks: prometheus" in shown
+
+
+def test_nobody_is_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    with SimulatedUpstream.in_thread("u0") as upstream:
+        entry = f"{{model_name: gpt, litellm_params: {{model: openai/gpt, api_base: '{upstream.url}', api_key: k}}}}"
+        settings = "{health_checks: models, health_check_interval: 0.001, price_updates: true}"
+        Path("asking.yaml").write_text(f"model_list: [{entry}]\nrouter_settings: {settings}\n")
+        assert main(["check", "asking.yaml"]) == 0
+        assert not upstream.requests
