@@ -59,7 +59,7 @@ def homing_serve(config: Path, *options: str, environ: dict[str, str] | None = N
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, **(environ or {})},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(environ or {})},
     ) as process:
         try:
             serving = Serving(process)

@@ -30,6 +30,8 @@ examples:
 
 Nothing is sent and nothing is connected to; variables that the file refers to must be set.
 """
+_QUIET = {"price_updates": False, "health_check_interval": 1e9}
+"""Settings with which a Router asks nobody by itself: no health check is due before it is closed."""
 _FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 
 
@@ -53,7 +55,7 @@ def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print it; 0, 1 if the configuration is wrong, 2 if the question is."""
-    from router.config.schema import file_schema
+    from router.config.file_schema import file_schema
 
     if arguments.schema:
         print(json.dumps(file_schema(), indent=2))
@@ -83,13 +85,9 @@ def _found(path: str) -> dict[str, Any]:
     from router.proxy.launch import make_router
 
     config = read_proxy_config(path)
-    offline = {name: value for name, value in config.router_settings.items() if name not in _ASKING}
+    offline = {**config.router_settings, **_QUIET}
     with config.exported(), make_router(config, offline) as router:
         return _described(config, router)
-
-
-_ASKING = frozenset({"health_checks", "background_health_checks", "price_updates"})
-"""Settings that make a Router ask others by itself."""
 
 
 def _described(config: ProxyConfig, router: Router) -> dict[str, Any]:

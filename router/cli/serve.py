@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import socket
 import sys
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING
 
 from providers.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    import socket
     from argparse import _SubParsersAction  # argparse has no public name for it
 
     from router.config.proxy_file import ProxyConfig
-    from router.router import Router
 
 _LEVELS = ("debug", "info", "warning", "error")
 _EPILOG = """\
@@ -45,36 +45,78 @@ def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--config", "-c", required=True, metavar="FILE", help="a configuration, as YAML or JSON")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=4000, help="default: 4000; 0: a free one")
     parser.add_argument(
-        "--grace", type=float, default=30.0, metavar="S", help="seconds that streams may take to end (default: 30)"
+        "--port", type=partial(_whole, 0, 65535), metavar="PORT", default=4000, help="default: 4000; 0: a free one"
+    )
+    parser.add_argument(
+        "--grace",
+        type=partial(_whole, 0, 86_400),
+        default=30,
+        metavar="S",
+        help="seconds that streams may take to end (default: 30)",
     )
     parser.add_argument("--reload", action="store_true", help="read the configuration again when it has changed, too")
     parser.add_argument(
         "--allow-unauthenticated", action="store_true", help="let other machines in even if there is no master_key"
     )
+    parser.add_argument(
+        "--workers",
+        type=partial(_whole, 1, 256),
+        default=1,
+        metavar="N",
+        help="processes; they share what Redis holds (default: 1)",
+    )
+    parser.add_argument("--fd", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--log-level", choices=_LEVELS, default="info", help="default: info, a line for each call")
     parser.add_argument("--json-logs", action="store_true", help="log as lines of JSON")
     parser.set_defaults(run=run)
+
+
+def _whole(least: int, most: int, text: str) -> int:
+    """A whole number within bounds, of the command line."""
+    number = int(text) if text.isascii() and text.isdigit() else -1
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most:,}")
+    return number
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM; 0, or 2 if it can't be served as asked."""
     from router.config.proxy_file import read_proxy_config
     from router.proxy import launch
-    from router.proxy.server import listen
+    from router.proxy.workers import Workers, end_with_parent
 
     try:
         config = read_proxy_config(arguments.config)
         launch.check_exposure(arguments.host, config, allowed=arguments.allow_unauthenticated)
-        with listen(arguments.host, arguments.port) as listening, config.exported() as environ:
+        with _socket(arguments) as listening, config.exported() as environ:
             _log(arguments.log_level, as_json=arguments.json_logs)
-            greet = partial(_greet, config, listening)
-            launch.Launch(config, environ, arguments.grace, arguments.reload, greet).run(listening)
+            ready = end_with_parent if arguments.fd is not None else partial(_greet, config, listening)
+            if arguments.workers > 1:
+                ready()
+                return Workers(_worker(arguments, listening), listening, arguments.workers, arguments.grace).run()
+            launch.Launch(config, environ, arguments.grace, arguments.reload, ready).run(listening)
     except ConfigurationError as error:
         print(f"homing serve: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _socket(arguments: argparse.Namespace) -> socket.socket:
+    """Where to listen: a worker has it from the process that started it."""
+    from router.proxy.server import listen
+
+    if arguments.fd is not None:
+        return socket.socket(fileno=arguments.fd)
+    return listen(arguments.host, arguments.port)
+
+
+def _worker(arguments: argparse.Namespace, listening: socket.socket) -> list[str]:
+    """The command of one of several workers."""
+    options = ["--config", arguments.config, "--fd", str(listening.fileno()), "--grace", str(arguments.grace)]
+    options += ["--log-level", arguments.log_level, "--allow-unauthenticated"]  # that was looked at here
+    options += ["--json-logs"] * arguments.json_logs + ["--reload"] * arguments.reload
+    return [sys.executable, "-P", "-c", "from router.cli import main; raise SystemExit(main())", "serve", *options]
 
 
 def _log(level: str, *, as_json: bool) -> None:
@@ -89,14 +131,11 @@ def _log(level: str, *, as_json: bool) -> None:
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
-def _greet(config: ProxyConfig, listening: socket.socket, router: Router) -> None:
+def _greet(config: ProxyConfig, listening: socket.socket) -> None:
     """Say where it serves what, and how to try it."""
     host, port = listening.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    groups: dict[str, int] = {}
-    for each in router.get_model_list():
-        name = str(each["model_name"])
-        groups[name] = groups.get(name, 0) + 1
+    groups = Counter(str(entry["model_name"]) for entry in config.model_list)
     print(f"Homing Router serves at {url} (with and without /v1); Ctrl-C stops it.")
     for name, count in groups.items():
         print(f"  {name}: {count} deployment{'s' if count > 1 else ''}")

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import cast
 
 from pydantic.json_schema import models_json_schema
 
 from providers.types import Json, JsonObject
 from router.config.entry import Entry, Info, Params
-from router.config.file import ROUTING
-from router.config.foreign import GENERAL_IGNORED, LITELLM_IGNORED
-from router.config.general import GeneralSettings
 from router.config.plain import REFERENCE
-from router.config.proxy_file import BUILT_IN, CALLBACKS, GENERAL_ROUTING
 from router.config.settings import RouterSettings
 from router.config.strict import Strict
 from router.config.targets import RetryPolicy
 
-_REF = "#/$defs/{model}"
+REF = "#/$defs/{model}"
 _REFERENCE: JsonObject = {"type": "string", "pattern": f"^{re.escape(REFERENCE)}"}
 """A reference to an environment variable may stand for any scalar."""
 
@@ -28,60 +23,30 @@ _SCALARS: tuple[Json, ...] = ("integer", "number", "boolean")
 
 def json_schema() -> JsonObject:
     """JSON Schema (2020-12) of `{"model_list": […], "router_settings": {…}}`."""
-    _, both = models_json_schema([(Entry, "validation"), (RouterSettings, "validation")], ref_template=_REF)
+    _, both = models_json_schema([(Entry, "validation"), (RouterSettings, "validation")], ref_template=REF)
     definitions = cast("dict[str, JsonObject]", both["$defs"])
     for model in (Entry, Params, Info, RetryPolicy, RouterSettings):
-        definitions[model.__name__] = _complete(definitions[model.__name__], model)
+        definitions[model.__name__] = complete(definitions[model.__name__], model)
     definitions["Info"]["additionalProperties"] = True
     definitions["DefaultParams"] = _without_model(definitions["Params"])
     settings = cast("dict[str, Json]", definitions["RouterSettings"]["properties"])
     plain = cast("JsonObject", settings["default_litellm_params"])
-    default_params: JsonObject = {"$ref": _REF.format(model="DefaultParams"), "description": plain["description"]}
+    default_params: JsonObject = {"$ref": REF.format(model="DefaultParams"), "description": plain["description"]}
     settings |= {"default_litellm_params": default_params, "default_params": default_params}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Configuration of Homing Router",
         "type": "object",
         "properties": {
-            "model_list": {"type": "array", "items": {"$ref": _REF.format(model="Entry")}},
-            "router_settings": {"$ref": _REF.format(model="RouterSettings")},
+            "model_list": {"type": "array", "items": {"$ref": REF.format(model="Entry")}},
+            "router_settings": {"$ref": REF.format(model="RouterSettings")},
         },
         "additionalProperties": False,
         "$defs": cast("Json", definitions),
     }
 
 
-def file_schema() -> JsonObject:
-    """JSON Schema (2020-12) of a proxy's whole file."""
-    schema = json_schema()
-    definitions = cast("dict[str, JsonObject]", schema["$defs"])
-    settings = cast("JsonObject", definitions["RouterSettings"]["properties"])
-    _, own = models_json_schema([(GeneralSettings, "validation")], ref_template=_REF)
-    general = _complete(cast("dict[str, JsonObject]", own["$defs"])["GeneralSettings"], GeneralSettings)
-    known = cast("JsonObject", general["properties"]) | _moved(GENERAL_ROUTING, settings) | _ignored(GENERAL_IGNORED)
-    names: JsonObject = {"examples": cast("Json", sorted(BUILT_IN)), "type": "string"}
-    several: JsonObject = {"anyOf": [names, {"type": "array", "items": names}, {"type": "null"}]}
-    callbacks: JsonObject = dict.fromkeys(CALLBACKS, several)
-    litellm = _moved(ROUTING, settings) | callbacks | _ignored(LITELLM_IGNORED)
-    sections: JsonObject = {
-        "general_settings": general | {"properties": known},
-        "litellm_settings": {"type": "object", "properties": litellm, "additionalProperties": False},
-        "environment_variables": {"type": "object", "additionalProperties": {"type": ["string", "number"]}},
-        "include": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
-    }
-    return schema | {"properties": cast("JsonObject", schema["properties"]) | sections}
-
-
-def _moved(names: Mapping[str, str], settings: JsonObject) -> JsonObject:
-    """Settings of the Router's that another section may hold."""
-    return {written: settings[setting] for written, setting in names.items()}
-
-
-def _ignored(names: Mapping[str, str]) -> JsonObject:
-    return {name: {"deprecated": True, "description": f"Has no effect: {why}."} for name, why in names.items()}
-
-
-def _complete(schema: JsonObject, model: type[Strict]) -> JsonObject:
+def complete(schema: JsonObject, model: type[Strict]) -> JsonObject:
     """Add what the models' own schema can't say: synonyms, and references to the environment."""
     properties = {
         name: _referable(cast("JsonObject", it)) for name, it in cast("JsonObject", schema["properties"]).items()

@@ -51,8 +51,8 @@ class Launch:
     """Seconds that streams may take to end when it is stopped."""
     watch: bool = False
     """Whether the file is read again when it has changed, not only at SIGHUP."""
-    ready: Callable[[Router], None] = lambda _: None
-    """Called once the Router is there."""
+    ready: Callable[[], None] = lambda: None
+    """Called in the event loop, once the Router is there."""
 
     def run(self, listening: socket.socket) -> None:
         """Serve until SIGINT or SIGTERM. Only in the main thread. Raises `ConfigurationError`."""
@@ -69,7 +69,7 @@ class Launch:
             tasks.append(loop.create_task(reloader.watch()))
         try:
             running = server(Proxy(router, ProxySettings.of(self.config.general)), grace=self.grace)
-            self.ready(router)
+            self.ready()
             await running.serve(sockets=[listening])
         finally:
             for task in tasks:

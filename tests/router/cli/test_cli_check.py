@@ -2,12 +2,16 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from markdown_blocks import blocks
 
+from router import Router
 from router.cli import main
+from router.config.proxy_file import ProxyConfig
+from router.proxy.launch import make_router
 
 RIGHT = """\
 model_list:
@@ -121,3 +125,18 @@ def test_the_readmes_file_is_right(capsys: pytest.CaptureFixture[str], monkeypat
     shown = capsys.readouterr().out
     assert "note" not in shown
     assert "callbacks: prometheus" in shown
+
+
+def test_its_router_asks_nobody_by_itself(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Mapping[str, object]] = []
+
+    def spied(config: ProxyConfig, settings: Mapping[str, object]) -> Router:
+        made.append(settings)
+        return make_router(config, settings)
+
+    monkeypatch.setattr("router.proxy.launch.make_router", spied)
+    entry = "{model_name: gpt, litellm_params: {model: openai/gpt, api_key: k}, model_info: {health_check: call}}"
+    settings = "{timeout: 9, health_check_interval: 0.001, price_updates: true}"
+    Path("asking.yaml").write_text(f"model_list: [{entry}]\nrouter_settings: {settings}\n")
+    assert main(["check", "asking.yaml"]) == 0
+    assert made == [{"timeout": 9, "health_check_interval": 1e9, "price_updates": False}]

@@ -194,6 +194,16 @@ def test_without_its_server_it_says_what_to_install(
     assert said == "homing serve: the proxy needs `pip install 'homing-router[proxy]'`\n"
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("--port", "65536"), ("--workers", "0"), ("--workers", "two"), ("--grace", "-1")]
+)
+def test_numbers_have_bounds(capsys: pytest.CaptureFixture[str], option: str, value: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "-c", "c.yaml", f"{option}={value}"])
+    assert ended.value.code == 2
+    assert f"{option}: must be a whole number from " in capsys.readouterr().err.replace("argument ", "")
+
+
 def test_help_teaches_signals(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["serve", "--help"])

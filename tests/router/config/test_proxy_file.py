@@ -10,8 +10,8 @@ import pytest
 from providers.errors import ConfigurationError
 from router import Router
 from router.config.file import read_config
+from router.config.file_schema import file_schema
 from router.config.proxy_file import placed, read_proxy_config
-from router.config.schema import file_schema
 
 LITELLM = """\
 model_list:
