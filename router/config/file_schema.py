@@ -27,13 +27,15 @@ def file_schema() -> JsonObject:
     several: JsonObject = {"anyOf": [names, {"type": "array", "items": names}, {"type": "null"}]}
     callbacks: JsonObject = dict.fromkeys(CALLBACKS, several)
     litellm = _moved(ROUTING, settings) | callbacks | _ignored(LITELLM_IGNORED)
+    general["properties"] = known
     sections: JsonObject = {
-        "general_settings": general | {"properties": known},
+        "general_settings": general,
         "litellm_settings": {"type": "object", "properties": litellm, "additionalProperties": False},
         "environment_variables": {"type": "object", "additionalProperties": {"type": ["string", "number"]}},
         "include": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
     }
-    return schema | {"properties": cast("JsonObject", schema["properties"]) | sections}
+    schema["properties"] = cast("JsonObject", schema["properties"]) | sections
+    return schema
 
 
 def _moved(names: Mapping[str, str], settings: JsonObject) -> JsonObject:

@@ -20,11 +20,6 @@ class Keys:
         key = settings.master_key
         self._digest = None if key is None else _digest(key.get_secret_value())
 
-    @property
-    def needed(self) -> bool:
-        """Whether a key must be shown."""
-        return self._digest is not None
-
     def admit(self, headers: Mapping[str, str]) -> None:
         """Raises `AuthenticationError` unless the request may pass."""
         if self._digest is None:

@@ -35,13 +35,12 @@ class Pulse:
         self._loop = asyncio.get_running_loop()
         self._written = 0.0
         self._writing: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = self._loop.call_later(begin_after, self._beat)
+        self._timer = self._loop.call_later(begin_after, self._beat)
 
     def began(self) -> None:
         """The headers were written, with the events to follow."""
         self.wrote()
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
         self._timer = self._loop.call_later(self._interval, self._beat)
 
     def wrote(self) -> None:
@@ -50,9 +49,7 @@ class Pulse:
 
     async def stop(self) -> None:
         """No more comments. Waits for one that is being written."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.cancel()
         if self._writing is not None:
             await asyncio.wait({self._writing})
 

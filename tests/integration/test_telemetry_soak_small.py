@@ -18,8 +18,9 @@ from router import APIError, CallRecord, JsonFormatter, Router
 
 CALLS = 300
 """Calls in a round: each of another end user, a third of them streams, some of which fail."""
-FLAT = 1.02
-"""What may be held after a round over what was held before it: caches fill up in the first."""
+FLAT = 0.5
+"""Blocks of memory that a call may leave behind, on the average: a record alone has dozens. Caches fill up in the
+first rounds."""
 
 
 class Reply:
@@ -110,5 +111,5 @@ async def test_thousands_of_calls_with_every_observer_leave_memory_flat(
             held.append(sys.getallocatedblocks())
     assert router.spend().total.calls == 8 * CALLS
     assert router.spend().total.failures == failed > 0
-    assert held[-1] <= held[2] * FLAT, held
+    assert held[-1] - held[2] <= 5 * CALLS * FLAT, held
     await router.aclose()

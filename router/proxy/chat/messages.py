@@ -132,7 +132,8 @@ def _said(message: JsonObject, where: str) -> str | list[Json]:
     content, refusal, notes = message.get("content"), message.get("refusal"), message.get("annotations")
     said = "" if content is None else content_of(content, f"{where}.content", said_by_model=True)
     if isinstance(said, str) and said and notes:
-        said = [cited(said, notes, f"{where}.annotations")]
+        noted: list[Json] = [cited(said, notes, f"{where}.annotations")]
+        said = noted
     if refusal is None:
         return said
     refused: JsonObject = {"type": "refusal", "refusal": text_at(message, "refusal", where)}

@@ -80,8 +80,8 @@ def _choice(call: ChatCall, asked: JsonObject) -> None:
     if choice is None and function is not None:
         call.names["tool_choice"] = "function_call"
         if isinstance(function, dict):
-            name = text_at(function, "name", "function_call")
-            function = {"type": "function", "name": name}
+            named: JsonObject = {"type": "function", "name": text_at(function, "name", "function_call")}
+            function = named
         choice = function
     if choice is None:
         return

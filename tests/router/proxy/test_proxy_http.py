@@ -435,3 +435,23 @@ async def test_a_websocket_is_told_that_it_is_not_served() -> None:
 
     await Proxy(Router([]))({"type": "websocket"}, lambda: None, send)  # type: ignore[arg-type, return-value]  # nothing is received
     assert sent[0]["type"] == "websocket.close"
+
+
+async def test_a_failure_after_the_head_of_an_answer_is_the_servers_to_end() -> None:
+    async def receive() -> Any:
+        raise AssertionError("nothing is to be read")
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.body":
+            raise ConnectionResetError
+
+    scope = {"type": "http", "method": "GET", "path": "/models", "headers": []}
+    with pytest.raises(ConnectionResetError):
+        await Proxy(Router([]))(scope, receive, send)
+
+
+def test_a_path_that_is_none_is_found_nowhere(url: str) -> None:
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        client.sendall(b"OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        assert b" 404 " in client.recv(65536).split(b"\r\n")[0]
