@@ -14,7 +14,7 @@ import msgspec
 from providers.types import Deployment, Json, JsonObject
 
 
-class TokenUsage(msgspec.Struct, frozen=True, omit_defaults=True):
+class TokenUsage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Tokens by class, and what else vendors bill by."""
 
     input_tokens: int = 0
@@ -44,7 +44,7 @@ class TokenUsage(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.input_tokens + self.output_tokens
 
 
-class Cost(msgspec.Struct, frozen=True, omit_defaults=True):
+class Cost(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What a call costs, in US dollars, with the parts it is made of."""
 
     total: float | None

@@ -19,6 +19,7 @@ from router.pool import Pool
 from router.probing import Prober
 from router.registry import Registry
 from router.sync import Portal
+from router.telemetry.recorder import Recorder
 
 
 class Fleet:
@@ -36,6 +37,7 @@ class Fleet:
     _portal: Portal
     _prober: Prober
     _budgeting: Budgeting
+    _recorder: Recorder
     _given: tuple[PreCallCheck, ...]
     _checks: tuple[PreCallCheck, ...]
     _draining: Draining
@@ -123,6 +125,7 @@ class Fleet:
             check.accept(deployments)
         if self._budgeting.check in given:
             self._budgeting.accept(deployments)
+            self._recorder.on_end = self._budgeting.over
         if given is not self._given:
             self._given = self._checks = given
         if self._remembered.needed and self._checks is self._given:

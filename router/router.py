@@ -143,7 +143,6 @@ class Router(Verbs, Fleet, Operations):
             health=self._pool.health,
             clock=clock,
         )
-        self._recorder.on_end = self._budgeting.over
         probe = Probe(self._pool, self._transport, self._settings.health_check_timeout, clock)
         self._prober = Prober(
             self._pool,

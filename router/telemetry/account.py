@@ -107,6 +107,8 @@ def _parameters(call: Call, policy: Policy) -> dict[str, object]:
     if policy.contents:
         return {name: value for name, value in body.items() if name not in _ELSEWHERE}
     found: dict[str, object] = {}
+    if _SETTINGS.isdisjoint(body):
+        return found
     for name in _SETTINGS & body.keys():
         value = body[name]
         if isinstance(value, Mapping):
