@@ -131,6 +131,8 @@ def _code(error: APIError, policy: Policy) -> str | None:
 def _attempts(opened: OpenCall, attempts: Sequence[Attempt], policy: Policy) -> tuple[AttemptRecord, ...]:
     if not attempts:
         return ()
+    if len(attempts) == 1 and opened.error is None and attempts[0].error is None:
+        return (_attempt(attempts[0], opened.status, None, policy),)
     *before, last = attempts
     ended: Status = opened.status
     error = last.error
@@ -168,7 +170,7 @@ def _text(json: JsonObject, name: str) -> str | None:
 
 
 def _tags(metadata: Mapping[str, object]) -> tuple[str, ...]:
-    tags = metadata.get("tags")
+    tags = metadata.get("tags") if metadata else None
     if not isinstance(tags, (list, tuple, set, frozenset)):
         return ()
     return tuple(str(tag) for tag in cast("list[object]", tags))

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from math import inf
 from typing import Final
 
 from router.telemetry.opened import OpenCall
@@ -17,6 +18,8 @@ _log = logging.getLogger("router.telemetry")
 
 MOST_WAITING: Final = 10_000
 """Calls whose records wait to be made; beyond them they are dropped, and counted."""
+PAUSE: Final = 0.01
+"""Seconds between two turns while calls come fast: records made together cost half of what each costs alone."""
 _AT_ONCE: Final = 64
 """Records made in one turn of the event loop, so that a burst does not hold up what else it has to do."""
 
@@ -26,7 +29,7 @@ def _nothing(_: OpenCall) -> None:
 
 
 class Delivery:
-    """Hands calls that are over to `deliver`, on the event loop's next turn.
+    """Hands calls that are over to `deliver`, on the event loop's next turn, or `PAUSE` after the last.
 
     `put` may be called anywhere: in any thread, in a destructor, without an event loop. Where none runs, the next
     call's turn takes care of it, or `flush`. `before` says what has to run first for a call, and would take long: it
@@ -46,6 +49,8 @@ class Delivery:
         self._waiting: deque[OpenCall] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         """The loop that delivered last, or will."""
+        self._turned = -inf
+        """When a turn delivered last, by its loop's clock."""
         self._scheduled = False
         """Whether its next turn will, or the one after what has to run first."""
         self._preparing: Future[None] | None = None
@@ -93,10 +98,15 @@ class Delivery:
                 self._scheduled = True
             return
         self._scheduled = True
-        loop.call_soon(self._turn)
+        wait = self._turned + PAUSE - loop.time()
+        if 0 < wait <= PAUSE:
+            loop.call_later(wait, self._turn)
+        else:
+            loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         loop = asyncio.get_running_loop()
+        self._turned = loop.time()
         preparing = self._some(_AT_ONCE)
         if preparing is not None:
             preparing.add_done_callback(lambda _: _later(loop, self._turn))

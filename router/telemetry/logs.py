@@ -17,6 +17,7 @@ from router.pool import DeploymentHealth
 from router.telemetry.record import CallRecord
 
 _calls = logging.getLogger("router.calls")
+_MOST_NAMES: Final = 10_000
 _LONGEST_NAME: Final = 100
 """Characters of a name that a line shows: the model's may be anything a caller wrote."""
 
@@ -98,19 +99,35 @@ class JsonFormatter(logging.Formatter):
 
         self._redactor = Redactor((*secrets, *environment_secrets(os.environ if environ is None else environ)))
         self._encode = msgspec.json.Encoder().encode
+        self._clean: set[str | None] = {None}
+        """Names that hold no key: most come again."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         call = getattr(record, "call", None)
         if not isinstance(call, CallRecord):
             return self._careful(record, None)
-        if record.exc_info is None and not _tells(call) and self._redactor.clean(_names(call)):
+        if record.exc_info is None and not _tells(call) and self._is_clean(call):
             made = datetime.fromtimestamp(record.created, UTC)
             try:
                 return self._encode(_Line(made, record.levelname, record.name, record.getMessage(), call)).decode()
             except UnicodeError:  # a lone surrogate in a name
                 pass
         return self._careful(record, call)
+
+    def _is_clean(self, call: CallRecord) -> bool:
+        """Whether nothing in it can hold a key."""
+        known = self._clean
+        if not known.issuperset(_usual(call)):
+            if len(known) > _MOST_NAMES:
+                known.clear()
+                known.add(None)
+            for name in _usual(call):
+                if name is not None and name not in known:
+                    if not self._redactor.clean(name):
+                        return False
+                    known.add(name)
+        return self._redactor.clean(_unique(call))
 
     def _careful(self, record: logging.LogRecord, call: CallRecord | None) -> str:
         """The line, each text in it looked at."""
@@ -135,13 +152,25 @@ class JsonFormatter(logging.Formatter):
             return jsonio.dumps(said).decode()
 
 
-def _names(call: CallRecord) -> str:
-    """All that callers and vendors can put words into, in any record."""
-    names = (
-        f"{call.model} {call.group} {call.deployment_model} {call.response_id} {call.previous_response_id} "
-        f"{call.response_model} {call.response_status} {call.incomplete_reason} {call.service_tier} "
-        f"{call.error_code} {call.end_user} {call.tenant} {call.id}"
+def _usual(call: CallRecord) -> tuple[str | None, ...]:
+    """What callers and vendors can put words into, and mostly is the same again."""
+    return (
+        call.model,
+        call.group,
+        call.deployment_model,
+        call.response_model,
+        call.response_status,
+        call.incomplete_reason,
+        call.service_tier,
+        call.error_code,
+        call.end_user,
+        call.tenant,
     )
+
+
+def _unique(call: CallRecord) -> str:
+    """The rest of that, which is another in each record."""
+    names = f"{call.response_id} {call.previous_response_id} {call.id}"
     if call.tags or call.parameters:
         names = f"{names} {call.tags} {call.parameters}"
     if len(call.attempts) > 1:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from providers.types import JsonObject, Verb
 from providers.usage import Bill, TokenUsage
 from router.request import Request
@@ -32,59 +34,35 @@ class Book(Protocol):
         ...
 
 
-class OpenCall:
+class OpenCall(msgspec.Struct, eq=False):  # made for each call, which `__init__` of a class of Python would hold up
     """The facts of one call. Whoever ends it calls `close`; later closings do nothing."""
 
-    __slots__ = (
-        "began",
-        "bill",
-        "book",
-        "closed",
-        "duration",
-        "error",
-        "first_event",
-        "id",
-        "loop",
-        "model",
-        "output",
-        "partial",
-        "request",
-        "response",
-        "run",
-        "started",
-        "status",
-        "stream",
-        "trace",
-        "usage",
-        "verb",
-    )
-
-    def __init__(self, book: Book, call_id: str, verb: Verb, model: str, stream: bool, began: float) -> None:
-        self.book = book
-        self.id = call_id
-        self.verb = verb
-        self.model = model
-        self.stream = stream
-        self.began = began
-        """By the Router's clock."""
-        self.started = book.wall()
-        self.loop = asyncio.get_running_loop()
-        self.trace: CallTrace | None = None
-        self.request: Request | None = None
-        self.run: Run | None = None
-        """None as long as it is not known who may serve it."""
-        self.closed = False
-        self.status: Status = "failed"
-        self.error: BaseException | None = None
-        self.duration = 0.0
-        self.first_event: float | None = None
-        self.response: JsonObject = {}
-        """The answer, or of a stream the newest that a lifecycle event showed."""
-        self.output: JsonObject | None = None
-        """The answer as far as it came, if contents are recorded and it is not in `response`."""
-        self.usage: TokenUsage | None = None
-        self.partial = False
-        self.bill: Bill | None = None
+    book: Book
+    id: str
+    verb: Verb
+    model: str
+    stream: bool
+    began: float
+    """By the Router's clock."""
+    started: float
+    """Unix time."""
+    loop: asyncio.AbstractEventLoop
+    trace: CallTrace | None = None
+    request: Request | None = None
+    run: Run | None = None
+    """None as long as it is not known who may serve it."""
+    closed: bool = False
+    status: Status = "failed"
+    error: BaseException | None = None
+    duration: float = 0.0
+    first_event: float | None = None
+    response: JsonObject = {}
+    """The answer, or of a stream the newest that a lifecycle event showed."""
+    output: JsonObject | None = None
+    """The answer as far as it came, if contents are recorded and it is not in `response`."""
+    usage: TokenUsage | None = None
+    partial: bool = False
+    bill: Bill | None = None
 
     def close(
         self,

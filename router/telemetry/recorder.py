@@ -81,7 +81,8 @@ class Recorder:
 
     def open(self, verb: Verb, model: str, stream: bool) -> OpenCall:
         """A call has come in."""
-        opened = OpenCall(self, f"{self._prefix}{next(self._numbers):06x}", verb, model, stream, self.clock())
+        number, loop = f"{self._prefix}{next(self._numbers):06x}", asyncio.get_running_loop()
+        opened = OpenCall(self, number, verb, model, stream, self.clock(), self.wall(), loop)
         if self._tracers:
             opened.trace = follow(self._tracers, str(model), verb.value)
         return opened

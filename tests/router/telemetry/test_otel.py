@@ -127,7 +127,7 @@ async def test_a_call_and_its_attempt_are_spans_below_the_callers(memory: Memory
         tracer = memory.tracer_provider.get_tracer("the caller's")
         with tracer.start_as_current_span("caller", kind=SpanKind.SERVER):
             response = await create(router, stream, temperature=0.5, max_output_tokens=50, service_tier="flex")
-            await asyncio.sleep(0)
+            assert await router.aflush()
         (call,), (attempt,) = memory.calls(), memory.attempts()
         (caller,) = (span for span in memory.exporter.get_finished_spans() if span.name == "caller")
         assert below(call, caller)
@@ -188,7 +188,7 @@ async def test_a_failed_attempt_and_its_retry_are_two_spans(memory: Memory) -> N
         router = Router([entry(upstreams[0]), entry(upstreams[1], order=1)], callbacks=[memory.telemetry()])
         misbehave(upstreams[0], "500")
         await create(router, False)
-        await asyncio.sleep(0)
+        assert await router.aflush()
         (call,), (first, second) = memory.calls(), memory.attempts()
         assert below(first, call)
         assert below(second, call)
@@ -216,7 +216,7 @@ async def test_a_fallback_is_in_the_same_trace(memory: Memory) -> None:
         )
         misbehave(upstreams[0], "503")
         await create(router, True)
-        await asyncio.sleep(0)
+        assert await router.aflush()
         (call,), attempts = memory.calls(), memory.attempts()
         assert [given(one)["homing.group"] for one in attempts] == ["gpt", "spare"]
         assert given(call)["homing.fallbacks"] == 1
@@ -232,7 +232,7 @@ async def test_a_call_that_fails_is_an_error(memory: Memory) -> None:
             await create(router, False)
         with pytest.raises(NotFoundError):
             await create(router, False, model="x" * 1_000)
-        await asyncio.sleep(0)
+        assert await router.aflush()
         failed, unknown = memory.calls()
         assert failed.status.status_code is unknown.status.status_code is StatusCode.ERROR
         assert given(failed)["error.type"] == "InternalServerError"
@@ -249,7 +249,7 @@ async def test_a_stream_that_fails_after_its_output_is_one_failed_attempt(memory
         router = Router(group(upstreams), callbacks=[memory.telemetry()])
         misbehave(upstreams[0], "cut_after_output")
         await read_until_error(await router.aresponses("gpt", "hi", stream=True))
-        await asyncio.sleep(0)
+        assert await router.aflush()
         (call,), (attempt,) = memory.calls(), memory.attempts()
         assert call.status.status_code is attempt.status.status_code is StatusCode.ERROR
         assert given(attempt)["error.type"] == given(call)["error.type"] == "StreamInterruptedError"
@@ -264,10 +264,10 @@ async def test_a_stream_that_is_left_is_no_error(memory: Memory) -> None:
         router = Router(group(upstreams), callbacks=[memory.telemetry()])
         misbehave(upstreams[0], "stall_after_output")
         events = await router.aresponses("gpt", "hi", stream=True)
-        await asyncio.sleep(0)
+        assert await router.aflush()
         assert memory.attempts() == [], "it lasts as long as its stream"
         await events.aclose()
-        await asyncio.sleep(0)
+        assert await router.aflush()
         (call,), (attempt,) = memory.calls(), memory.attempts()
         assert below(attempt, call)
         assert call.end_time == attempt.end_time
@@ -287,7 +287,7 @@ async def test_a_call_that_is_cancelled_says_so(memory: Memory) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await asyncio.sleep(0)
+        assert await router.aflush()
         (call,), (attempt,) = memory.calls(), memory.attempts()
         assert given(call)["homing.status"] == "cancelled"
         assert given(attempt)["error.type"] == "CancelledError"
@@ -366,7 +366,7 @@ async def test_other_verbs_go_by_their_own_names(memory: Memory) -> None:
         response = await create(router, False)
         await router.aget_responses(response.id)
         await create(router, False, previous_response_id=response.id)
-        await asyncio.sleep(0)
+        assert await router.aflush()
         assert [call.name for call in memory.calls()] == ["chat gpt", "get", "chat gpt"]
         assert [attempt.name for attempt in memory.attempts()] == ["chat gpt-4o", "get gpt-4o", "chat gpt-4o"]
         assert given(memory.calls()[-1])["homing.affinity"] == "home"
@@ -384,7 +384,8 @@ async def test_two_routers_report_where_each_was_told_to(memory: Memory) -> None
         await create(one, False)
         await create(two, False)
         await create(two, False)
-        await asyncio.sleep(0)
+        assert await one.aflush()
+        assert await two.aflush()
         assert len(memory.calls()) == 1
         assert len(other.get_finished_spans()) == 4
         await one.aclose()
@@ -418,7 +419,7 @@ async def test_each_request_carries_the_context_of_its_own_attempt(memory: Memor
             await create(router, True)
         finally:
             context.detach(token)
-        await asyncio.sleep(0)
+        assert await router.aflush()
         first, second = memory.attempts()
         assert upstreams[0].requests[-1].headers["traceparent"] == traceparent(first)
         assert upstreams[1].requests[-1].headers["traceparent"] == traceparent(second)
@@ -526,7 +527,7 @@ async def test_requests_and_calls_are_measured(memory: Memory) -> None:
         )
         misbehave(upstreams[0], "500")
         response = await create(router, True)
-        await asyncio.sleep(0)
+        assert await router.aflush()
         points = memory.points()
         assert set(points) == {
             "gen_ai.client.operation.duration",
@@ -573,7 +574,7 @@ async def test_models_that_callers_make_up_are_no_attributes_of_metrics(memory: 
             await create(router, False, model=f"any/made-up-{number}")
             with pytest.raises(APIError):
                 await create(router, False, model=f"made-up-{number}")
-        await asyncio.sleep(0)
+        assert await router.aflush()
         assert "made-up" not in str(memory.points())
         assert [span.name for span in memory.attempts()] == [f"chat made-up-{number}" for number in range(3)]
         await closed(router, upstreams)
@@ -609,7 +610,7 @@ async def test_contents_are_told_where_they_are_recorded(memory: Memory) -> None
         misbehave(upstreams[0], "context_window")
         with pytest.raises(APIError) as failed:
             await router.aresponses("gpt", "Hello again")
-        await asyncio.sleep(0)
+        assert await router.aflush()
         first, second = memory.attempts()
         assert json.loads(given(first)["gen_ai.input.messages"]) == [
             {"role": "user", "parts": [{"type": "text", "content": "Hello"}]}
@@ -693,7 +694,7 @@ async def test_calls_that_are_not_sampled_are_measured_all_the_same(memory: Memo
     async with serving(1) as upstreams:
         router = Router(group(upstreams), callbacks=[unsampled], price_source=Prices())
         await create(router, False)
-        await asyncio.sleep(0)
+        assert await router.aflush()
         assert set(memory.points()) > {"gen_ai.client.operation.duration", "gen_ai.client.token.usage"}
         assert upstreams[0].requests[-1].headers["traceparent"].endswith(("-00", "-02")), "nor is what follows"
         await closed(router, upstreams)

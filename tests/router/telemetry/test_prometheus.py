@@ -77,7 +77,7 @@ def read(exposed: bytes) -> Read:
 
 async def seen(router: Router) -> Read:
     """What there is to see once the records of all calls that are over have been made."""
-    await asyncio.sleep(0)
+    router._recorder.settle()
     return read(router.prometheus_metrics())
 
 
@@ -288,7 +288,7 @@ async def test_metrics_join_those_of_a_registry_of_the_users_own() -> None:
     async with serving(1) as upstreams:
         router = Router(group(upstreams), callbacks=[metrics])
         await create(router, False)
-        await asyncio.sleep(0)
+        assert await router.aflush()
         exposed = generate_latest(registry)
         assert b"mine_total" in exposed
         assert b"homing_requests_total{" in exposed

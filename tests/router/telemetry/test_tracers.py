@@ -56,7 +56,7 @@ async def test_every_tracer_follows_the_call_and_adds_its_headers(stream: bool) 
         router = Router([entry(upstreams[0]), entry(upstreams[1], order=1)], callbacks=[one, two])
         misbehave(upstreams[0], "500")
         await create(router, stream)
-        await asyncio.sleep(0)
+        assert await router.aflush()
         assert one.seen == two.seen == WHOLE
         for upstream in upstreams:
             assert {"x-one", "x-two"} <= upstream.requests[-1].headers.keys()
@@ -73,7 +73,7 @@ async def test_a_tracer_that_raises_harms_neither_the_call_nor_the_others(
         misbehave(upstreams[0], "500")
         with caplog.at_level(logging.ERROR, "router.telemetry"):
             await create(router, False)
-            await asyncio.sleep(0)
+            assert await router.aflush()
         assert whole.seen == WHOLE
         assert "broken at" in caplog.text
         await closed(router, upstreams)
