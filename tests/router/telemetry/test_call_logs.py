@@ -292,3 +292,15 @@ def test_every_call_has_a_line(model: str, user: str | None, duration: float) ->
 def _looked_at(call: CallRecord) -> str:
     """What of a record is looked through for keys."""
     return f"{logs._usual(call)} {logs._unique(call)}"
+
+
+def test_names_that_were_looked_at_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "_MOST_NAMES", 4)
+    formatter = JsonFormatter()
+    for number in range(20):
+        for model in (f"model-{number}", f"sk-{number:020}"):
+            made = logging.LogRecord("router.calls", logging.INFO, "", 0, "done", (), None)
+            made.call = replace(CALL, model=model)
+            assert ("sk-0" in formatter.format(made)) is False
+            assert ("model-" in formatter.format(made)) is model.startswith("model")
+        assert len(formatter._clean) < 20
