@@ -134,28 +134,31 @@ class Router(Verbs, Fleet, Operations):
             sleep=sleep,
         )
         self._spend = SpendSink()
-        sinks, tracers = resolve(callbacks, self._settings.callback_queue)
-        self._recorder = Recorder(
-            prices,
-            Policy(self._settings.record_contents, self._end_users),
-            (CallLog(contents=self._settings.record_contents), self._spend, *sinks),
-            tracers,
-            health=self._pool.health,
-            clock=clock,
-        )
-        probe = Probe(self._pool, self._transport, self._settings.health_check_timeout, clock)
-        self._prober = Prober(
-            self._pool,
-            probe,
-            self._settings.health_checks,
-            self._settings.health_check_interval,
-            clock=clock,
-            rng=rng,
-            sleep=sleep,
-        )
+        self._recorder = self._recording(callbacks, prices)
+        self._prober = self._probing(rng, sleep)
         self._portal = Portal()
         weakref.finalize(self, self._portal.stop)
         self._swap(Registry(wiring.completed(deployments, self._settings), self._aliases))
+
+    def _recording(self, callbacks: Sequence[CallbackSpec], prices: PriceSource) -> Recorder:
+        """What keeps a record of each call, and gives it to the log, the totals and `callbacks`."""
+        contents = self._settings.record_contents
+        sinks, tracers = resolve(callbacks, self._settings.callback_queue)
+        return Recorder(
+            prices,
+            Policy(contents, self._end_users),
+            (CallLog(contents=contents), self._spend, *sinks),
+            tracers,
+            health=self._pool.health,
+            clock=self._clock,
+        )
+
+    def _probing(self, rng: random.Random, sleep: Callable[[float], Awaitable[object]]) -> Prober:
+        """What checks deployments, if it is asked to."""
+        settings = self._settings
+        probe = Probe(self._pool, self._transport, settings.health_check_timeout, self._clock)
+        usual, interval = settings.health_checks, settings.health_check_interval
+        return Prober(self._pool, probe, usual, interval, clock=self._clock, rng=rng, sleep=sleep)
 
     def _services(self, *, own_store: bool) -> Services:
         """What the checks that are built here get; `own_store`: affinity is kept in a store of the user's own."""
