@@ -28,3 +28,7 @@ class GeneralSettings(Strict):
     """When a stream's headers are sent at the latest; until then, a failure has a status of its own."""
     routing_headers: bool = True
     """Whether answers say, in headers, who served them after how many attempts and at what cost."""
+    websocket_age: Seconds = 3600.0
+    """How long a WebSocket lasts at most; as long as OpenAI's."""
+    websocket_idle: Seconds = 3600.0
+    """After how long without anything asked or in flight a WebSocket is closed."""

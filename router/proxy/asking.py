@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from providers.errors import BadRequestError
 from providers.types import Json
-from router.proxy.exchange import Exchange
+from router.proxy.exchange import Head
 
 _SECRET = frozenset(
     {"authorization", "x-api-key", "api-key", "x-litellm-api-key", "x-goog-api-key", "cookie", "proxy-authorization"}
@@ -23,13 +23,13 @@ _MOST_RETRIES = 100
 _SECONDS = {"x-litellm-timeout": "timeout", "x-litellm-stream-timeout": "stream_timeout"}
 
 
-def arguments(exchange: Exchange, body: Mapping[str, Json]) -> dict[str, Any]:
+def arguments(head: Head, body: Mapping[str, Json]) -> dict[str, Any]:
     """What a body, the query and the headers ask of the Router. Raises `BadRequestError`."""
     params: dict[str, Any] = dict(body)
     for name in sorted(_OURS & params.keys()):
         raise BadRequestError(f"{name}: is not for clients of the proxy to set", param=name, code="invalid_argument")
-    headers = exchange.headers
-    query = exchange.parameters()
+    headers = head.headers
+    query = head.parameters()
     if query:
         params["extra_query"] = query
     onward = {name: value for name, value in headers.items() if name in _ONWARD or name.startswith(_ONWARD_PREFIXES)}

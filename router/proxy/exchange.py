@@ -18,6 +18,8 @@ Send: TypeAlias = "Callable[[Message], Awaitable[None]]"
 Headers: TypeAlias = "list[tuple[bytes, bytes]]"
 
 JSON = b"application/json"
+SLOWEST = 1024
+"""Bytes a second at which a body must come after its first `timeout`, so that none takes for ever."""
 _EVENTS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -29,15 +31,12 @@ class Disconnected(Exception):  # noqa: N818 - nobody's error: the client has le
     """The client is gone before it had said what it wants."""
 
 
-class Exchange:
-    """Reads the request, writes the answer, notices when the client leaves."""
+class Head:
+    """What a client says before any body: the path, the query and the headers."""
 
-    __slots__ = ("_headers", "_receive", "_send", "method", "path", "query", "started")
+    __slots__ = ("_headers", "path", "query")
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._receive = receive
-        self._send = send
-        self.method: str = scope["method"]
+    def __init__(self, scope: Scope) -> None:
         raw = cast("bytes | None", scope.get("raw_path"))
         self.path: str = quote(scope["path"]) if raw is None else raw.decode("latin-1").partition("?")[0]
         """Still with its escapes: a part of it may be a name that holds slashes."""
@@ -45,8 +44,6 @@ class Exchange:
         self._headers: dict[str, str] = {}
         for name, value in cast("Iterable[tuple[bytes, bytes]]", scope["headers"]):
             self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-        self.started = False
-        """Whether the head of the answer was sent."""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -66,15 +63,37 @@ class Exchange:
                 found[name] = value
         return found
 
+
+class Exchange(Head):
+    """Reads the request, writes the answer, notices when the client leaves."""
+
+    __slots__ = ("_receive", "_send", "method", "started")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(scope)
+        self._receive = receive
+        self._send = send
+        self.method: str = scope["method"]
+        self.started = False
+        """Whether the head of the answer was sent."""
+
     async def body(self, most: int, timeout: float) -> bytes:
-        """The request's body. Raises `RequestTooLargeError`, `APITimeoutError`, `Disconnected`."""
+        """The request's body. Raises `RequestTooLargeError`, `APITimeoutError`, `Disconnected`.
+
+        `timeout`: seconds from one part to the next, and for all of it together, but that each KiB earns one more.
+        """
         declared = self._headers.get("content-length", "")
         if declared.isdigit() and int(declared) > most:
             raise _too_large(most)
         parts: list[bytes] = []
         size = 0
+        now = asyncio.get_running_loop().time
+        began = now()
         while True:
-            message = await self._next(timeout)
+            left = timeout + size / SLOWEST - (now() - began)
+            if left <= 0:
+                raise APITimeoutError(f"the body comes too slowly: {size:,} bytes so far", code="body_timeout")
+            message = await self._next(min(timeout, left))
             if message["type"] == "http.disconnect":
                 raise Disconnected
             part: bytes = message.get("body", b"")
@@ -138,7 +157,7 @@ class Exchange:
             async with asyncio.timeout(timeout):
                 return await self._receive()
         except TimeoutError:
-            raise APITimeoutError(f"no more of the body came for {timeout:g} s") from None
+            raise APITimeoutError(f"no more of the body came for {timeout:.3g} s", code="body_timeout") from None
 
 
 def _too_large(most: int) -> RequestTooLargeError:

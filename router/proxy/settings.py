@@ -26,6 +26,10 @@ class ProxySettings:
     """When a stream's headers are sent at the latest; until then, a failure has a status of its own."""
     routing_headers: bool = True
     """Whether answers say, in headers, who served them after how many attempts and at what cost."""
+    websocket_age: float = 3600.0
+    """How long a WebSocket lasts at most; as long as OpenAI's."""
+    websocket_idle: float = 3600.0
+    """After how long without anything asked or in flight a WebSocket is closed."""
 
     @classmethod
     def of(cls, general: GeneralSettings) -> Self:
@@ -37,4 +41,6 @@ class ProxySettings:
             general.keep_alive,
             general.headers_after,
             general.routing_headers,
+            general.websocket_age,
+            general.websocket_idle,
         )
