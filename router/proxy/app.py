@@ -13,7 +13,7 @@ from router.proxy.chat.endpoint import ChatCompletions
 from router.proxy.errors import content_of, headers_of, status_of
 from router.proxy.exchange import Disconnected, Exchange, Headers, Receive, Scope, Send
 from router.proxy.fleet_view import FleetView
-from router.proxy.keys import Keys
+from router.proxy.keys.keys import Keys
 from router.proxy.openapi import document
 from router.proxy.page.endpoint import Page
 from router.proxy.responses import Responses
@@ -43,10 +43,10 @@ class Proxy:
     def __init__(self, router: Router, settings: ProxySettings | None = None) -> None:
         settings = settings or ProxySettings()
         self._router = router
-        self._settings = settings
-        self._keys = Keys(settings)
-        self._sockets = Sockets(router, settings)
-        answers, fleet = Responses(router, settings), FleetView(router)
+        self.settings = settings
+        self._keys = keys = Keys(router, settings)
+        answers, fleet = Responses(router, settings, keys), FleetView(router, keys)
+        self._sockets = Sockets(router, settings, keys)
         chat = ChatCompletions(router, answers)
         self._page = page = Page(router, settings)
         self._routes: Mapping[tuple[str | None, ...], Mapping[str, Endpoint]] = {
@@ -100,7 +100,8 @@ class Proxy:
         try:
             path = segments(exchange.path)
             if path not in _PUBLIC:
-                self._keys.admit(exchange.headers)
+                exchange.holder = holder = await self._keys.admit(exchange.headers)
+                self._keys.authorize(holder, path)
             endpoint, parts = self._find(exchange.method, path)
             await endpoint(exchange, *parts)
         except Disconnected:
@@ -111,8 +112,8 @@ class Proxy:
     async def _talk(self, channel: Channel) -> None:
         """Serve a WebSocket, or deny it as any other request."""
         try:
-            self._keys.admit(channel.headers)
-            self._sockets.check(channel, segments(channel.path), keyless=self._settings.master_key is None)
+            channel.holder = await self._keys.admit(channel.headers)
+            self._sockets.check(channel, segments(channel.path))
         except Exception as error:
             if not isinstance(error, APIError):
                 _log.error("a WebSocket was refused", exc_info=error)

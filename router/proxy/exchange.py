@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, quote
 from providers import jsonio
 from providers.errors import APITimeoutError, BadRequestError, RequestTooLargeError
 from providers.types import Json
+from router.proxy.holder import MASTER
 
 Message: TypeAlias = "MutableMapping[str, Any]"  # ASGI's own word: what servers and applications tell one another
 Scope: TypeAlias = "MutableMapping[str, Any]"
@@ -34,7 +35,7 @@ class Disconnected(Exception):  # noqa: N818 - nobody's error: the client has le
 class Head:
     """What a client says before any body: the path, the query and the headers."""
 
-    __slots__ = ("_headers", "path", "query")
+    __slots__ = ("_headers", "holder", "path", "query")
 
     def __init__(self, scope: Scope) -> None:
         raw = cast("bytes | None", scope.get("raw_path"))
@@ -44,6 +45,8 @@ class Head:
         self._headers: dict[str, str] = {}
         for name, value in cast("Iterable[tuple[bytes, bytes]]", scope["headers"]):
             self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self.holder = MASTER
+        """Who calls; known once the key was looked at."""
 
     @property
     def headers(self) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from providers.errors import APIError, BadRequestError, ServiceUnavailableError
 from router.proxy.exchange import Disconnected
+from router.proxy.keys.keys import Keys
 from router.proxy.websocket.channel import Channel
 from router.proxy.websocket.lanes import Lanes
 from router.proxy.websocket.memory import Memory
@@ -45,10 +46,10 @@ class _Ending:
 class Session:
     """Serves one accepted connection."""
 
-    def __init__(self, router: Router, channel: Channel, limits: Limits) -> None:
+    def __init__(self, router: Router, keys: Keys, channel: Channel, limits: Limits) -> None:
         self._channel = channel
         self._limits = limits
-        self._lanes = Lanes(Turns(router, channel, Memory()).serve, self._rest, most_bytes=limits.most_bytes)
+        self._lanes = Lanes(Turns(router, keys, channel, Memory()).serve, self._rest, most_bytes=limits.most_bytes)
         self._now = asyncio.get_running_loop().time
         self._began = self._active = self._now()
         self._ending: _Ending | None = None

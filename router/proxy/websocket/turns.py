@@ -13,6 +13,7 @@ from providers.translation.begun import echoed
 from providers.types import Json, JsonObject, Verb
 from router.proxy.asking import arguments
 from router.proxy.exchange import Disconnected
+from router.proxy.keys.keys import Keys
 from router.proxy.websocket.channel import Channel
 from router.proxy.websocket.memory import Kept, Memory, continuable
 from router.proxy.websocket.said import Create, failure, within
@@ -34,15 +35,18 @@ _NOTHING_USED: JsonObject = {
 class Turns:
     """Answers one connection's `response.create`."""
 
-    def __init__(self, router: Router, channel: Channel, memory: Memory) -> None:
+    def __init__(self, router: Router, keys: Keys, channel: Channel, memory: Memory) -> None:
         self._router = router
+        self._keys = keys
         self._channel = channel
         self._memory = memory
 
     async def serve(self, create: Create) -> None:
         """Answer, or tell why not. Raises `Disconnected`."""
-        turn = _Turn(self._router, self._channel, self._memory, create)
+        turn = _Turn(self._router, self._keys, self._channel, self._memory, create)
         try:
+            # again for each: a key may have been taken back since the handshake
+            self._channel.holder = await self._keys.admit(self._channel.headers)
             await turn.serve()
         except Disconnected:
             raise
@@ -57,8 +61,9 @@ class Turns:
 class _Turn:
     """What is known of one response while it is made."""
 
-    def __init__(self, router: Router, channel: Channel, memory: Memory, create: Create) -> None:
+    def __init__(self, router: Router, keys: Keys, channel: Channel, memory: Memory, create: Create) -> None:
         self._router = router
+        self._keys = keys
         self._channel = channel
         self._memory = memory
         self._lane = create.lane
@@ -86,11 +91,16 @@ class _Turn:
             return
         if self._before is not None:
             self._retell(self._before)
-        stream = await self._router._create(Verb.CREATE, model, self._arguments(), stream=True)
-        assert isinstance(stream, ResponseStream), "a stream was asked for"
-        async with stream:
-            async for event in stream:
-                await self._tell(event.to_dict())
+        params = self._arguments()
+        async with self._keys.passage(self._channel.holder, Verb.CREATE, model, params) as passage:
+            stream = await self._router._create(Verb.CREATE, model, params, stream=True)
+            assert isinstance(stream, ResponseStream), "a stream was asked for"
+            passage.served(stream)
+            async with stream:
+                async for event in stream:
+                    if stream.ended:
+                        passage.leave()  # before the end is told: whoever has the answer may ask again
+                    await self._tell(event.to_dict())
 
     def _arguments(self) -> dict[str, Any]:
         return arguments(self._channel, self._body)
@@ -141,6 +151,7 @@ class _Turn:
         """A response without output, made here, whose input is there for the turn that goes on from it."""
         self._arguments()  # a turn that can't be asked for can't be prepared either
         self._router._registry.resolve(model)
+        self._keys.check_model(self._channel.holder, model)
         response = echoed(self._body.items(), f"resp_{secrets.token_hex(25)}", model, int(time.time()))
         self._keep(str(response["id"]), [])
         done: JsonObject = {**response, "status": "completed", "completed_at": int(time.time()), "usage": _NOTHING_USED}
