@@ -1,0 +1,32 @@
+"""HTTP connections that h11 reads: in pure Python, where httptools can't be had."""
+
+from __future__ import annotations
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from router.proxy.connection.guarded import Guarded
+
+
+class H11Connection(Guarded, H11Protocol):
+    """uvicorn's, guarded."""
+
+    @property
+    def in_head(self) -> bool:
+        """Whether the next byte belongs to a head."""
+        return self.conn.their_state is h11.IDLE
+
+    @property
+    def answering(self) -> bool:
+        """Whether a request is being answered."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def unread(self) -> bool:
+        """Whether a request was answered whose body is still to come."""
+        return self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY
+
+    def on_response_complete(self) -> None:
+        """A request was answered."""
+        super().on_response_complete()
+        self.answered()

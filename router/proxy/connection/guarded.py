@@ -1,0 +1,142 @@
+"""What every HTTP connection is held to: a head that comes in time and is no larger than allowed, a body that ends."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from router.proxy.connection.limits import LINGER, PARTING, TOLD, Limits, refusal
+from router.proxy.connection.stalling import Stalling
+
+
+class Guarded(Stalling):
+    """Put before one of the server's own classes, whose parser says what it has seen."""
+
+    limits: ClassVar[Limits] = Limits()
+    loop: asyncio.AbstractEventLoop
+    connections: set[Any]
+    """Of the server."""
+    heads = 0
+    """How many were complete, where one may be without `in_head` ever being false from outside."""
+    _head_bytes = 0
+    """Of a head that is not all there."""
+    _heads_end: asyncio.TimerHandle | None = None
+    _end: asyncio.TimerHandle | None = None
+    _refused = False
+
+    @property
+    @abstractmethod
+    def in_head(self) -> bool:
+        """Whether the next byte belongs to a head: of the first request, or of one that may follow."""
+
+    @property
+    @abstractmethod
+    def answering(self) -> bool:
+        """Whether a request is being answered."""
+
+    @property
+    @abstractmethod
+    def unread(self) -> bool:
+        """Whether a request was answered whose body is still to come."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has connected."""
+        super().connection_made(transport)
+        excess = len(self.connections) - self.limits.most_connections
+        if excess > TOLD:
+            self.transport.abort()
+        elif excess > 0:
+            self._refuse(503, "there are too many connections", "too_many_connections")
+        else:
+            self._time_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It has left, or was let go."""
+        self._stop_timing()
+        if self._end is not None:
+            self._end.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came, as far as the head may reach; what is behind it is of the body."""
+        if self._refused:
+            return
+        if not self.in_head:
+            self._feed(data)
+            return
+        room = self.limits.max_head_bytes - self._head_bytes
+        if len(data) > room:
+            self._feed(data[:room])
+            if self._head_bytes >= self.limits.max_head_bytes:
+                said = f"the head of the request is larger than {self.limits.max_head_bytes:,} bytes"
+                self._refuse(431, said, "request_header_fields_too_large")
+            elif not self._refused and self.transport.get_protocol() is self:
+                self._feed(data[room:])
+        else:
+            self._feed(data)
+
+    def shutdown(self) -> None:
+        """The server is to stop."""
+        if self._refused:
+            self.transport.close()
+        else:
+            super().shutdown()  # type: ignore[misc]  # the server's own class has it
+
+    def send_400_response(self, msg: str) -> None:
+        """The parser can make nothing of what came."""
+        self._refuse(400, msg, "invalid_http")
+
+    def answered(self) -> None:
+        """A request was answered. If its body is still to come, it need not come for ever."""
+        if self.unread:
+            if self._end is not None:
+                self._end.cancel()
+            self._end = self.loop.call_later(LINGER, self._leave)
+
+    def _feed(self, data: bytes) -> None:
+        was, before = self.in_head, self.heads
+        super().data_received(data)
+        if not was:
+            return
+        if self.in_head and self.heads == before:
+            self._head_bytes += len(data)
+            self._time_head()
+        else:
+            self._stop_timing()
+            self._head_bytes = 0
+
+    def _time_head(self) -> None:
+        if self._heads_end is None:
+            self._heads_end = self.loop.call_later(self.limits.head_timeout, self._head_is_late)
+
+    def _stop_timing(self) -> None:
+        if self._heads_end is not None:
+            self._heads_end.cancel()
+            self._heads_end = None
+
+    def _head_is_late(self) -> None:
+        self._heads_end = None
+        if not self._head_bytes:  # it has not asked for anything: many connect in advance
+            self.transport.close()
+        else:
+            said = f"the head of the request did not come within {self.limits.head_timeout:g} s"
+            self._refuse(408, said, "header_timeout")
+
+    def _refuse(self, status: int, message: str, code: str) -> None:
+        """Answer, and listen no more; the connection ends when the client has taken that, or soon."""
+        self._refused = True
+        self._stop_timing()
+        if self.answering:  # in the middle of an answer nothing else can be said
+            self.transport.abort()
+            return
+        self.transport.write(refusal(status, message, code))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()  # not closed at once: what is unread would take the answer with it
+            self._end = self.loop.call_later(PARTING, self.transport.close)
+        else:
+            self.transport.close()
+
+    def _leave(self) -> None:
+        if self.unread:
+            self.transport.close()
