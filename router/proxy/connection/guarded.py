@@ -90,13 +90,14 @@ class Guarded(Stalling):
     def answered(self) -> None:
         """A request was answered. If its body is still to come, it need not come for ever."""
         if self.unread:
-            if self._end is not None:
-                self._end.cancel()
-            self._end = self.loop.call_later(LINGER, self._leave)
+            self._end = self.loop.call_later(LINGER, self.transport.close)
 
     def _feed(self, data: bytes) -> None:
         was, before = self.in_head, self.heads
         super().data_received(data)
+        if self._end is not None and not self.unread:  # the body has come after all
+            self._end.cancel()
+            self._end = None
         if not was:
             return
         if self.in_head and self.heads == before:
@@ -131,12 +132,5 @@ class Guarded(Stalling):
             self.transport.abort()
             return
         self.transport.write(refusal(status, message, code))
-        if self.transport.can_write_eof():
-            self.transport.write_eof()  # not closed at once: what is unread would take the answer with it
-            self._end = self.loop.call_later(PARTING, self.transport.close)
-        else:
-            self.transport.close()
-
-    def _leave(self) -> None:
-        if self.unread:
-            self.transport.close()
+        self.transport.write_eof()  # not closed at once: what is unread would take the answer with it
+        self._end = self.loop.call_later(PARTING, self.transport.close)

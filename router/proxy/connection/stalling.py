@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Iterable
 from typing import TypeAlias
 
 LEAST = 16 * 1024
 """Bytes that a client must have taken from one look to the next, if it has not taken all."""
+_AT_ONCE = struct.pack("ii", 1, 0)
 _State: TypeAlias = "tuple[int, int]"
 
 
@@ -50,7 +53,13 @@ class Watchman:
                 continue
             turns, before = self._seen.get(each, (-1, 0))
             if turns == each.turns and size > before - LEAST:
-                each.transport.abort()
+                _cut(each.transport)
             else:
                 seen[each] = each.turns, size
         self._seen = seen
+
+
+def _cut(transport: asyncio.Transport) -> None:
+    """End a connection, and have the system forget as well what the client has not taken."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+    transport.abort()
