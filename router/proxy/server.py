@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from providers.errors import ConfigurationError
 from router.proxy.app import Proxy
+from router.proxy.connection.files import affordable
 from router.proxy.connection.limits import Limits, limited
 from router.proxy.connection.stalling import Watchman
 from router.proxy.settings import ProxySettings
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 BACKLOG = 2048
 _PING = 20.0
 """Seconds from one ping over a WebSocket to the next."""
+_LAST = 1.0
+"""Seconds that what was cancelled may take to say so to its client."""
 _TICKS = 10
 """How often a second uvicorn looks whether there is something to do."""
 
@@ -72,6 +75,11 @@ def server(proxy: Proxy, *, grace: float = 30.0, pure: bool = False) -> uvicorn.
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             proxy.stop()
             await super().shutdown(sockets)
+            if self.server_state.tasks:  # they have been cancelled
+                await asyncio.wait(self.server_state.tasks, timeout=_LAST)
+            for connection in list(self.server_state.connections):
+                connection.transport.close()
+            await asyncio.sleep(0)  # in which they are closed
 
     return Server(config)
 
@@ -94,19 +102,9 @@ def _limits(settings: ProxySettings) -> Limits:
     return Limits(
         settings.head_timeout,
         settings.max_header_bytes,
-        min(settings.max_connections, _affordable()),
+        min(settings.max_connections, affordable()),
         settings.write_timeout,
     )
-
-
-def _affordable() -> int:
-    """Connections that leave as many open files for the other side of the proxy."""
-    try:
-        import resource
-    except ImportError:  # pragma: no cover - Windows, which knows no such bound
-        return 1 << 31
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return 1 << 31 if most == resource.RLIM_INFINITY else max(1, most // 2)
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -133,10 +133,12 @@ def test_a_warm_up_and_lanes_with_the_clients_sessions(client: OpenAI) -> None:
     with client.responses.connect() as connection, ResponsesWebSocketSession(connection, limits=LIMITS) as session:
         first, second = session.lane("first"), session.lane("second")
         said: Any = {"type": "response.create", "model": "gpt", "store": False}
-        first.send({**said, "input": "I am Ada.", "generate": False})
+        opening: Any = {**said, "input": "I am Ada.", "generate": False}
+        first.send(opening)
         warm = first.get_final_response(timeout=20)
+        question: Any = {**said, "input": "Who am I?", "previous_response_id": warm.id}
         for lane in (first, second):
-            lane.send({**said, "input": "Who am I?", "previous_response_id": warm.id})
+            lane.send(question)
         for lane in (first, second):
             assert "I am Ada." in lane.get_final_response(timeout=20).output_text
         first.send({"type": "response.steer", "input": "left", "previous_response_id": warm.id})

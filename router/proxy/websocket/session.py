@@ -58,8 +58,7 @@ class Session:
     async def run(self) -> None:
         """Serve until the client leaves, or it is time to end."""
         try:
-            while not self._over:
-                await self._hear()
+            await self._listen()
         except Disconnected:
             return
         except asyncio.CancelledError:  # the server's patience with what is in flight is at its end
@@ -85,6 +84,10 @@ class Session:
             return self._ending.until
         age = self._began + self._limits.age
         return min(age, self._active + self._limits.idle) if self._lanes.idle else age
+
+    async def _listen(self) -> None:
+        while not self._over:
+            await self._hear()
 
     async def _hear(self) -> None:
         """Take one message, or find that it is time to end."""

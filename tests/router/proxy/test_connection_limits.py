@@ -1,8 +1,10 @@
 """Connections whose clients are slow, endless, silent or too many: over real sockets, with limits soon reached."""
 
 import json
+import resource
 import select
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Self
@@ -14,11 +16,14 @@ from routers import group, in_flight, misbehave
 
 from providers.simulated import SimulatedUpstream
 from router import Router
+from router.proxy.app import Proxy
+from router.proxy.connection.files import UNBOUNDED, affordable, allow_most
 from router.proxy.connection.stalling import LEAST, Stalling, Watchman
+from router.proxy.server import server
 from router.proxy.settings import ProxySettings
 
 SERVERS = pytest.mark.parametrize(
-    "server", [{"fast": True}, {"pure": True}], ids=["httptools and uvloop", "h11 and asyncio"]
+    "kind", [{"fast": True}, {"pure": True}], ids=["httptools and uvloop", "h11 and asyncio"]
 )
 LIVE = b"GET /health/liveness HTTP/1.1\r\nhost: x\r\n\r\n"
 
@@ -85,8 +90,8 @@ def dribble(client: socket.socket, piece: bytes) -> None:
 
 
 @SERVERS
-def test_a_head_that_comes_too_slowly_is_not_waited_for(server: Any) -> None:
-    with proxying(Router([]), ProxySettings(head_timeout=0.5), **server) as url:
+def test_a_head_that_comes_too_slowly_is_not_waited_for(kind: Any) -> None:
+    with proxying(Router([]), ProxySettings(head_timeout=0.5), **kind) as url:
         with connected(url) as client:
             client.sendall(b"GET /health/liveness HTTP/1.1\r\nx-slow: ")
             dribble(client, b"a")
@@ -106,10 +111,10 @@ def test_a_head_that_comes_too_slowly_is_not_waited_for(server: Any) -> None:
 
 
 @SERVERS
-def test_a_head_that_is_too_large_is_refused_and_a_body_is_none_of_it(server: Any, upstream: SimulatedUpstream) -> None:
+def test_a_head_that_is_too_large_is_refused_and_a_body_is_none_of_it(kind: Any, upstream: SimulatedUpstream) -> None:
     head = b"GET /health/liveness HTTP/1.1\r\nconnection: close\r\nhost: x\r\nx-long: %s\r\n\r\n"
     room = 1000 - len(head) + 2
-    with proxying(Router(group([upstream])), ProxySettings(max_header_bytes=1000), **server) as url:
+    with proxying(Router(group([upstream])), ProxySettings(max_header_bytes=1000), **kind) as url:
         for length, status in ((room, 200), (room + 1, 431), (100_000, 431)):
             with connected(url) as client:
                 client.sendall(head % (b"a" * length))
@@ -123,13 +128,20 @@ def test_a_head_that_is_too_large_is_refused_and_a_body_is_none_of_it(server: An
 
 
 @SERVERS
-def test_what_is_no_request_is_refused_in_the_shape_of_all_errors(server: Any) -> None:
-    with ExitStack() as stack:  # noqa: SIM117 - it outlives the proxy
-        with proxying(Router([]), **server) as url:
+def test_what_is_no_request_is_refused_in_the_shape_of_all_errors(kind: Any) -> None:
+    with ExitStack() as stack:
+        with proxying(Router([]), **kind) as url:
             client = stack.enter_context(connected(url))
             client.sendall(b"\x01\x02 what is this\r\n\r\n")
             assert refused(answer(client)) == (400, "invalid_http")
             client.sendall(b"more of it")  # nobody listens, and the proxy stops without waiting for us to go
+            with connected(url) as long:
+                long.sendall(b"\x01\x02 what is this" + b"a" * 100_000)
+                assert refused(answer(long))[0] == 400
+            idle = stack.enter_context(connected(url))
+            idle.sendall(LIVE)
+            assert b" 200 " in answer(idle)
+        assert everything(idle) == b""
 
 
 def test_what_follows_a_request_that_is_being_answered_can_only_end_it(upstream: SimulatedUpstream) -> None:
@@ -146,12 +158,17 @@ def test_what_follows_a_request_that_is_being_answered_can_only_end_it(upstream:
     assert in_flight(router) == {}
 
 
+def test_without_httptools_requests_are_read_by_h11(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "router.proxy.connection.by_httptools", None)
+    assert server(Proxy(Router([]))).config.http.__name__ == "H11Connection"  # type: ignore[union-attr]  # a class
+
+
 # bodies
 
 
 @SERVERS
-def test_a_body_that_comes_byte_by_byte_is_not_waited_for(server: Any) -> None:
-    with proxying(Router([]), ProxySettings(body_timeout=0.1), **server) as url, connected(url) as client:
+def test_a_body_that_comes_byte_by_byte_is_not_waited_for(kind: Any) -> None:
+    with proxying(Router([]), ProxySettings(body_timeout=0.1), **kind) as url, connected(url) as client:
         client.sendall(b"POST /responses HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n")
         dribble(client, b" ")
         content = answer(client)
@@ -159,8 +176,8 @@ def test_a_body_that_comes_byte_by_byte_is_not_waited_for(server: Any) -> None:
 
 
 @SERVERS
-def test_a_body_that_nobody_reads_need_not_come_for_ever(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    with proxying(Router([]), **server) as url:
+def test_a_body_that_nobody_reads_need_not_come_for_ever(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with proxying(Router([]), **kind) as url:
         asked = b"GET /health/liveness HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n"
         with connected(url) as late:
             late.sendall(asked)
@@ -177,8 +194,8 @@ def test_a_body_that_nobody_reads_need_not_come_for_ever(server: Any, monkeypatc
 
 
 @SERVERS
-def test_more_connections_than_there_may_be_are_refused(server: Any) -> None:
-    with proxying(Router([]), ProxySettings(max_connections=1), **server) as url, connected(url) as first:
+def test_more_connections_than_there_may_be_are_refused(kind: Any) -> None:
+    with proxying(Router([]), ProxySettings(max_connections=1), **kind) as url, connected(url) as first:
         first.sendall(LIVE)
         assert b" 200 " in answer(first)
         with connected(url) as second:
@@ -197,9 +214,20 @@ def test_of_many_too_many_not_all_are_told(monkeypatch: pytest.MonkeyPatch) -> N
             assert everything(third) == b""
 
 
+def test_half_of_the_files_that_may_be_open_are_for_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    bounds = [100, 1000]
+    monkeypatch.setattr("resource.getrlimit", lambda _: tuple(bounds))
+    monkeypatch.setattr("resource.setrlimit", lambda _, new: bounds.__setitem__(slice(None), new))
+    assert affordable() == 50
+    allow_most()
+    assert affordable() == 500
+    bounds[0] = resource.RLIM_INFINITY
+    assert affordable() == UNBOUNDED
+
+
 @SERVERS
-def test_a_connection_without_a_request_is_kept_for_so_long(server: Any) -> None:
-    with proxying(Router([]), ProxySettings(connection_idle=0.05), **server) as url, connected(url) as client:
+def test_a_connection_without_a_request_is_kept_for_so_long(kind: Any) -> None:
+    with proxying(Router([]), ProxySettings(connection_idle=0.05), **kind) as url, connected(url) as client:
         client.sendall(LIVE)
         content = everything(client)
         assert b" 200 " in content
@@ -209,11 +237,11 @@ def test_a_connection_without_a_request_is_kept_for_so_long(server: Any) -> None
 
 
 @SERVERS
-def test_a_client_that_takes_nothing_of_its_stream_is_let_go(server: Any, upstream: SimulatedUpstream) -> None:
+def test_a_client_that_takes_nothing_of_its_stream_is_let_go(kind: Any, upstream: SimulatedUpstream) -> None:
     router = Router(group([upstream]))
     misbehave(upstream, tokens=4000)
     settings = ProxySettings(write_timeout=0.1)
-    with proxying(router, settings, buffer=4096, **server) as url, connected(url, receive=4096) as client:
+    with proxying(router, settings, buffer=4096, **kind) as url, connected(url, receive=4096) as client:
         body = b'{"model": "gpt", "input": "hi", "stream": true}'
         client.sendall(b"POST /responses HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
         gone = select.poll()

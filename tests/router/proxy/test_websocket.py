@@ -14,11 +14,14 @@ import pytest
 from leftovers import nothing_left_open
 from proxies import PATIENCE, proxying
 from pydantic import SecretStr
-from routers import AFFINITY, bodies, group, in_flight, misbehave
+from routers import AFFINITY, bodies, entry, group, in_flight, misbehave
 from websockets.asyncio.client import ClientConnection as AsyncConnection
 from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
+from wire import CHUNKED, END, Link, piece
+from wire import serve as serving_bytes
 
 from providers.simulated import SimulatedUpstream
 from router import Router
@@ -69,14 +72,14 @@ def _well(upstreams: list[SimulatedUpstream], router: Router) -> Iterator[None]:
 
 
 @contextmanager
-def opened(url: str, path: str = "/v1/responses", headers: Any = BEARER, **options: Any) -> Iterator[ClientConnection]:
+def opened(url: str, path: str = "/v1/responses", headers: Any = BEARER, **options: Any) -> Iterator[Connection]:
     """A WebSocket, as a client of any make opens it."""
     address = url.replace("http", "ws", 1) + path
     with connect(address, additional_headers=headers, open_timeout=PATIENCE, max_size=None, **options) as socket:
         yield socket
 
 
-def hear(socket: ClientConnection) -> dict[str, Any]:
+def hear(socket: Connection) -> dict[str, Any]:
     """One event."""
     content = socket.recv(timeout=PATIENCE)
     assert isinstance(content, str)
@@ -84,7 +87,7 @@ def hear(socket: ClientConnection) -> dict[str, Any]:
     return event
 
 
-def hear_all(socket: ClientConnection) -> list[dict[str, Any]]:
+def hear_all(socket: Connection) -> list[dict[str, Any]]:
     """The events of one response, up to its end or an error."""
     events = [hear(socket)]
     while events[-1]["type"] not in ("response.completed", "response.failed", "response.incomplete", "error"):
@@ -92,18 +95,18 @@ def hear_all(socket: ClientConnection) -> list[dict[str, Any]]:
     return events
 
 
-def say(socket: ClientConnection, **body: Any) -> None:
+def say(socket: Connection, **body: Any) -> None:
     """Ask for a response."""
     socket.send(json.dumps({"type": "response.create", "model": "gpt", "input": "hi", **body}))
 
 
-def ask(socket: ClientConnection, **body: Any) -> dict[str, Any]:
+def ask(socket: Connection, **body: Any) -> dict[str, Any]:
     """How a response ends."""
     say(socket, **body)
     return hear_all(socket)[-1]
 
 
-def closing(socket: ClientConnection) -> int:
+def closing(socket: Connection) -> int:
     """The code with which the proxy closes, when all it has said is read."""
     try:
         while True:
@@ -124,6 +127,19 @@ async def serving_here(router: Router) -> AsyncIterator[tuple[Proxy, str]]:
     finally:
         running.should_exit = True
         await task
+
+
+@contextmanager
+def handshaken(url: str) -> Iterator[socket.socket]:
+    """A WebSocket of which nothing is done by itself."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=PATIENCE) as client:
+        client.sendall(
+            b"GET /responses HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+            b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        assert client.recv(12) == b"HTTP/1.1 101"
+        yield client
 
 
 async def rest(socket: AsyncConnection) -> list[dict[str, Any]]:
@@ -176,26 +192,46 @@ def test_pages_of_other_sites_get_in_only_with_a_key(upstreams: list[SimulatedUp
         assert denied.value.response.status_code == 403
 
 
+async def connecting() -> Any:
+    """What a server tells first."""
+    return {"type": "websocket.connect"}
+
+
 async def test_a_server_that_cannot_deny_closes() -> None:
     sent: list[Any] = []
-
-    async def receive() -> Any:
-        return {"type": "websocket.connect"}
 
     async def send(message: Any) -> None:
         sent.append(message)
 
     scope = {"type": "websocket", "path": "/nowhere", "headers": []}
-    await Proxy(Router([]))(scope, receive, send)
+    await Proxy(Router([]))(scope, connecting, send)
     assert sent == [{"type": "websocket.close"}]
+
+
+async def test_a_server_that_hears_of_the_end_first_tells_it_in_two_ways() -> None:
+    gone = asyncio.Event()
+    messages = iter([{"type": "websocket.connect"}, {"type": "websocket.receive", "text": CREATE}])
+    sent: list[str] = []
+
+    async def receive() -> Any:
+        for message in messages:
+            return message
+        await gone.wait()
+        return {"type": "websocket.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+        if message["type"] == "websocket.send":
+            gone.set()
+            raise RuntimeError("it is closed")  # as uvicorn says it
+
+    await Proxy(Router([]))({"type": "websocket", "path": "/responses", "headers": []}, receive, send)
+    assert sent == ["websocket.accept", "websocket.send"]
 
 
 async def test_a_handshake_that_fails_within_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     proxy = Proxy(Router([]))
     sent: list[Any] = []
-
-    async def receive() -> Any:
-        return {"type": "websocket.connect"}
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -205,7 +241,7 @@ async def test_a_handshake_that_fails_within_is_logged(caplog: pytest.LogCapture
 
     proxy._keys.admit = admit  # type: ignore[method-assign]  # as if it were wrong
     scope = {"type": "websocket", "path": "/", "headers": [], "extensions": {"websocket.http.response": {}}}
-    await proxy(scope, receive, send)
+    await proxy(scope, connecting, send)
     assert sent[0]["status"] == 500
     assert "ZeroDivisionError" in caplog.text
 
@@ -289,6 +325,27 @@ def test_an_error_within_a_stream_is_its_one_end(upstreams: list[SimulatedUpstre
         for upstream in upstreams:
             misbehave(upstream)
         assert ask(socket)["type"] == "response.completed"
+
+
+async def test_a_failure_that_upstream_tells_is_not_told_twice() -> None:
+    begun = {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress"}}
+    delta = {"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "Half an"}
+    error = {"code": "server_error", "message": "Sorry."}
+    failed = {"type": "response.failed", "response": {"id": "resp_1", "status": "failed", "error": error}}
+    body = b"".join(b"data: %s\n\n" % json.dumps(event).encode() for event in (begun, delta, failed))
+
+    async def answer(link: Link) -> None:
+        while await link.request():
+            head = CHUNKED.replace(b"\r\n\r\n", b"\r\ncontent-type: text/event-stream\r\n\r\n")
+            await link.send(head, piece(body), END)
+
+    router_here = Router([])
+    async with serving_bytes(answer) as upstream, serving_here(router_here) as (_, address):
+        router_here.set_model_list([entry(upstream.url, id="s0")])
+        async with connect_async(address) as socket:
+            for _ in range(2):
+                await socket.send(CREATE)
+                assert [json.loads(await socket.recv()) for _ in range(3)] == [begun, delta, failed]
 
 
 def test_an_error_tells_when_to_come_again(upstreams: list[SimulatedUpstream], url: str) -> None:
@@ -577,20 +634,24 @@ def test_a_client_that_answers_no_ping_is_let_go(
     upstreams: list[SimulatedUpstream], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("router.proxy.server._PING", 0.02)
-    with proxying(Router(group(upstreams)), ProxySettings(write_timeout=0.1)) as url:
-        host, _, port = url.removeprefix("http://").partition(":")
-        with socket.create_connection((host, int(port)), timeout=PATIENCE) as client:
-            client.sendall(
-                b"GET /responses HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
-                b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-            )
+    with proxying(Router(group(upstreams)), ProxySettings(write_timeout=0.1)) as url, handshaken(url) as client:
+        received = b""
+        try:
+            while part := client.recv(65536):
+                received += part
+        except ConnectionResetError:
+            pass
+    assert received
+
+
+def test_a_client_that_does_not_take_its_leave_is_not_waited_for(upstreams: list[SimulatedUpstream]) -> None:
+    with ExitStack() as stack:
+        with proxying(Router(group(upstreams)), ProxySettings(websocket_idle=0.05)) as url:
+            client = stack.enter_context(handshaken(url))
             received = b""
-            try:
-                while part := client.recv(65536):
-                    received += part
-            except ConnectionResetError:
-                pass
-    assert received.startswith(b"HTTP/1.1 101 ")
+            while b"nothing was asked" not in received:
+                received += client.recv(65536)
+        assert client.recv(65536) == b""
 
 
 def test_a_client_that_reads_nothing_is_let_go(upstreams: list[SimulatedUpstream]) -> None:

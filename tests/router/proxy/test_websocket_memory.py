@@ -43,7 +43,8 @@ def test_the_least_recently_used_is_forgotten_first() -> None:
 
 
 def test_reasoning_goes_on_only_if_it_is_there() -> None:
-    sealed, bare = ({"type": "reasoning", "id": "rs_1", "encrypted_content": "e"}, {"type": "reasoning", "id": "rs_2"})
+    sealed: Any = {"type": "reasoning", "id": "rs_1", "encrypted_content": "e"}
+    bare: Any = {"type": "reasoning", "id": "rs_2"}
     call: Any = {"type": "function_call", "id": "fc_1", "call_id": "call_1"}
     assert continuable([sealed, call]) == [sealed, call]
     assert continuable([bare, call]) == [{"type": "function_call", "call_id": "call_1"}]
