@@ -78,7 +78,7 @@ def server(proxy: Proxy, *, grace: float = 30.0, pure: bool = False) -> uvicorn.
             if self.server_state.tasks:  # they have been cancelled
                 await asyncio.wait(self.server_state.tasks, timeout=_LAST)
             for connection in list(self.server_state.connections):
-                connection.transport.close()
+                connection.transport.abort()
             await asyncio.sleep(0)  # in which they are closed
 
     return Server(config)

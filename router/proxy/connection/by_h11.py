@@ -12,11 +12,6 @@ class H11Connection(Guarded, H11Protocol):
     """uvicorn's, guarded."""
 
     @property
-    def in_head(self) -> bool:
-        """Whether the next byte belongs to a head."""
-        return self.conn.their_state is h11.IDLE
-
-    @property
     def answering(self) -> bool:
         """Whether a request is being answered."""
         return self.cycle is not None and not self.cycle.response_complete
@@ -26,7 +21,13 @@ class H11Connection(Guarded, H11Protocol):
         """Whether a request was answered whose body is still to come."""
         return self.conn.our_state is h11.DONE and self.conn.their_state is h11.SEND_BODY
 
+    def handle_events(self) -> None:
+        """The parser may have more."""
+        super().handle_events()
+        self.in_head = self.conn.their_state is h11.IDLE
+
     def on_response_complete(self) -> None:
         """A request was answered."""
         super().on_response_complete()
-        self.answered()
+        if self.unread:
+            self.linger()

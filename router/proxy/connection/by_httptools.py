@@ -10,8 +10,6 @@ from router.proxy.connection.guarded import Guarded
 class HttptoolsConnection(Guarded, HttpToolsProtocol):
     """uvicorn's, guarded."""
 
-    in_head = True
-
     @property
     def answering(self) -> bool:
         """Whether a request is being answered."""
@@ -36,4 +34,5 @@ class HttptoolsConnection(Guarded, HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """A request was answered."""
         super().on_response_complete()
-        self.answered()
+        if self.unread:
+            self.linger()

@@ -11,24 +11,21 @@ from router.proxy.connection.stalling import Stalling
 
 
 class Guarded(Stalling):
-    """Put before one of the server's own classes, whose parser says what it has seen."""
+    """Put before one of the server's own classes, which says what its parser has seen."""
 
     limits: ClassVar[Limits] = Limits()
     loop: asyncio.AbstractEventLoop
     connections: set[Any]
     """Of the server."""
+    in_head = True
+    """Whether the next byte belongs to a head: of the first request, or of one that may follow."""
     heads = 0
     """How many were complete, where one may be without `in_head` ever being false from outside."""
-    _head_bytes = 0
-    """Of a head that is not all there."""
+    _room = 0
+    """Bytes that the head may still have."""
     _heads_end: asyncio.TimerHandle | None = None
     _end: asyncio.TimerHandle | None = None
     _refused = False
-
-    @property
-    @abstractmethod
-    def in_head(self) -> bool:
-        """Whether the next byte belongs to a head: of the first request, or of one that may follow."""
 
     @property
     @abstractmethod
@@ -43,6 +40,7 @@ class Guarded(Stalling):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has connected."""
         super().connection_made(transport)
+        self._room = self.limits.max_head_bytes
         excess = len(self.connections) - self.limits.most_connections
         if excess > TOLD:
             self.transport.abort()
@@ -62,19 +60,31 @@ class Guarded(Stalling):
         """Take what came, as far as the head may reach; what is behind it is of the body."""
         if self._refused:
             return
-        if not self.in_head:
-            self._feed(data)
+        was, before = self.in_head, self.heads
+        if was and len(data) > self._room:
+            self._divide(data)
             return
-        room = self.limits.max_head_bytes - self._head_bytes
-        if len(data) > room:
-            self._feed(data[:room])
-            if self._head_bytes >= self.limits.max_head_bytes:
-                said = f"the head of the request is larger than {self.limits.max_head_bytes:,} bytes"
-                self._refuse(431, said, "request_header_fields_too_large")
-            elif not self._refused and self.transport.get_protocol() is self:
-                self._feed(data[room:])
-        else:
-            self._feed(data)
+        super().data_received(data)
+        if was:
+            if self.in_head and self.heads == before:
+                self._room -= len(data)
+                self._time_head()
+            elif self._heads_end is not None:
+                self._stop_timing()
+                self._room = self.limits.max_head_bytes
+        if self._end is not None and not self.unread:  # the body has come after all
+            self._end.cancel()
+            self._end = None
+
+    def _divide(self, data: bytes) -> None:
+        """Take what may be a head; the rest, if that was one."""
+        room = self._room
+        self.data_received(data[:room])
+        if self._room <= 0:
+            said = f"the head of the request is larger than {self.limits.max_head_bytes:,} bytes"
+            self._refuse(431, said, "request_header_fields_too_large")
+        elif not self._refused and self.transport.get_protocol() is self:
+            self.data_received(data[room:])
 
     def shutdown(self) -> None:
         """The server is to stop."""
@@ -87,25 +97,9 @@ class Guarded(Stalling):
         """The parser can make nothing of what came."""
         self._refuse(400, msg, "invalid_http")
 
-    def answered(self) -> None:
-        """A request was answered. If its body is still to come, it need not come for ever."""
-        if self.unread:
-            self._end = self.loop.call_later(LINGER, self.transport.close)
-
-    def _feed(self, data: bytes) -> None:
-        was, before = self.in_head, self.heads
-        super().data_received(data)
-        if self._end is not None and not self.unread:  # the body has come after all
-            self._end.cancel()
-            self._end = None
-        if not was:
-            return
-        if self.in_head and self.heads == before:
-            self._head_bytes += len(data)
-            self._time_head()
-        else:
-            self._stop_timing()
-            self._head_bytes = 0
+    def linger(self) -> None:
+        """A request was answered whose body is still to come. It need not come for ever."""
+        self._end = self.loop.call_later(LINGER, self.transport.close)
 
     def _time_head(self) -> None:
         if self._heads_end is None:
@@ -118,7 +112,7 @@ class Guarded(Stalling):
 
     def _head_is_late(self) -> None:
         self._heads_end = None
-        if not self._head_bytes:  # it has not asked for anything: many connect in advance
+        if self._room == self.limits.max_head_bytes:  # it has not asked for anything: many connect in advance
             self.transport.close()
         else:
             said = f"the head of the request did not come within {self.limits.head_timeout:g} s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from providers import jsonio
 
@@ -31,7 +31,7 @@ class Limits:
 
 def limited(kind: type[T], limits: Limits) -> type[T]:
     """`kind` with these limits, for a server to make instances of."""
-    return type(kind.__name__, (kind,), {"limits": limits})
+    return cast("type[T]", type(kind.__name__, (kind,), {"limits": limits}))
 
 
 def refusal(status: int, message: str, code: str) -> bytes:
