@@ -23,11 +23,6 @@ class SocketConnection(Stalling, WebSocketsSansIOProtocol):
         else:
             super().shutdown()
 
-    def keepalive_timeout(self) -> None:
-        """The client has not answered a ping: nothing more will reach it, so nothing is waited for."""
-        super().keepalive_timeout()
-        self.transport.abort()
-
     def handle_cont(self, event: Frame) -> None:
         """A fragment of a message has come, which is not its first."""
         if self.close_sent:

@@ -1,5 +1,6 @@
 """Connections whose clients are slow, endless, silent or too many: over real sockets, with limits soon reached."""
 
+import asyncio
 import json
 import resource
 import select
@@ -19,7 +20,7 @@ from router import Router
 from router.proxy.app import Proxy
 from router.proxy.connection.files import UNBOUNDED, affordable, allow_most
 from router.proxy.connection.stalling import LEAST, Stalling, Watchman
-from router.proxy.server import server
+from router.proxy.server import listen, server
 from router.proxy.settings import ProxySettings
 
 SERVERS = pytest.mark.parametrize(
@@ -188,6 +189,40 @@ def test_a_body_that_nobody_reads_need_not_come_for_ever(kind: Any, monkeypatch:
             late.sendall(asked)
             assert b" 200 " in answer(late)
             assert everything(late) == b""
+
+
+@pytest.mark.parametrize("pure", [False, True], ids=["httptools", "h11"])
+async def test_no_timer_is_left_for_a_head_that_is_there_or_a_body_that_has_come(pure: bool) -> None:
+    listening = listen("127.0.0.1", 0)
+    running = server(Proxy(Router([])), pure=pure)
+    serving = asyncio.create_task(running.serve(sockets=[listening]))
+    reader, writer = await asyncio.open_connection(*listening.getsockname())
+
+    async def answered() -> Any:
+        """The connection, once it has answered."""
+        while line := (await reader.readline()).strip():
+            if line.lower().startswith(b"content-length: "):
+                length = int(line.split()[1])
+        await reader.readexactly(length)
+        [connection] = running.server_state.connections
+        return connection
+
+    writer.write(LIVE)
+    assert (await answered())._heads_end is None
+    writer.write(LIVE[:10])
+    await asyncio.sleep(0)
+    writer.write(LIVE[10:])
+    assert (await answered())._heads_end is None
+    writer.write(b"GET /health/liveness HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n")
+    connection = await answered()
+    assert (connection._heads_end, connection._end is None) == (None, False)
+    writer.write(b"{}" + LIVE)
+    assert await answered() is connection
+    assert (connection._heads_end, connection._end) == (None, None)
+    writer.close()
+    await writer.wait_closed()
+    running.should_exit = True
+    await serving
 
 
 # connections

@@ -29,6 +29,7 @@ from router.proxy.app import Proxy
 from router.proxy.server import listen, server
 from router.proxy.settings import ProxySettings
 from router.proxy.websocket import lanes as lanes_module
+from router.proxy.websocket.channel import Channel
 
 KEY = "sk-proxy-0123456789abcdef"
 CREATE = json.dumps({"type": "response.create", "model": "gpt", "input": "hi"})
@@ -244,6 +245,12 @@ async def test_a_handshake_that_fails_within_is_logged(caplog: pytest.LogCapture
     await proxy(scope, connecting, send)
     assert sent[0]["status"] == 500
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_browsers_put_into_a_handshake_is_nobodys_to_see() -> None:
+    headers = [(b"Sec-WebSocket-Protocol", b"openai-insecure-api-key.sk-1"), (b"host", b"x")]
+    channel = Channel({"path": "/", "headers": headers}, connecting, connecting)  # type: ignore[arg-type]  # not called
+    assert channel.headers == {"host": "x"}
 
 
 # what is said
@@ -574,6 +581,7 @@ async def test_a_connection_on_which_nothing_is_asked_ends(upstreams: list[Simul
         [session] = proxy._sockets._sessions
         session._active -= 3600
         session._wake()  # a response is in flight
+        assert session._next == session._began + 3600, "it looks at the clock all the time"
         while json.loads(await socket.recv())["type"] != "response.completed":
             pass
         session._wake()  # it has just ended
