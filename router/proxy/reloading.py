@@ -19,7 +19,7 @@ _POLL: Final = 0.5
 
 
 class Reloader:
-    """Reads the file again when asked to: model list and keys are swapped at once, of all else it is said that it waits.
+    """Reads the file again when asked to: model list and keys are swapped at once, all else is said to wait.
 
     Calls in flight end where they are. A file with any problem changes nothing. `environ`: the process's environment
     without what `config` gives.

@@ -124,11 +124,10 @@ class KeyEndpoints:
 
     def _free(self, grant: Grant) -> None:
         """Raises `ConflictError` if the configuration has a key of this name, or this very key."""
-        for each in self._keys.configured:
-            if grant.key_alias is not None and each.key_alias == grant.key_alias:
-                _saved("alias")
-            if each.digest == grant.digest:
-                _saved("key")
+        if self._keys.has(grant.digest):
+            _saved("key")
+        if grant.key_alias is not None and grant.key_alias in {each.key_alias for each in self._keys.configured}:
+            _saved("alias")
 
     async def _kept(self, book: KeyBook, name: str) -> Grant:
         """The grant of this name, if it can be changed. Raises `NotFoundError`, `BadRequestError`."""

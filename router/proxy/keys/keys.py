@@ -61,6 +61,10 @@ class Keys:
         """What the keys of the configuration grant."""
         return [holder.grant for holder in self._configured.values() if holder.grant is not None]
 
+    def has(self, digest: str) -> bool:
+        """Whether the key with this digest is the master key, or one of the configuration."""
+        return digest == self._master or digest in self._configured
+
     def take(self, keys: Sequence[ConfiguredKey]) -> None:
         """Let in whoever has one of these keys of a configuration, in place of those before.
 

@@ -1,4 +1,7 @@
-"""What a key may use, counted in memory and in Redis: one suite for both, and invariants of the counting itself."""
+"""What a key may use, counted in memory and in Redis: one suite for both, and invariants of the counting itself.
+
+And the book of keys, which is in Redis alone.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import math
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import pytest
 from cancelling import cancelled
@@ -18,9 +21,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from redis import Redis
 from redis_servers import Cluster, Server, eventually
 
-from router.proxy.holder import Limits
+from router.proxy.holder import Grant, Limits
+from router.proxy.keys import book as books
+from router.proxy.keys.book import KeyBook
 from router.proxy.keys.limits import WINDOW, Limiter, MemoryLimiter, Standing, Ticket
-from router.proxy.keys.redis_limits import LEASE, RedisLimiter
+from router.proxy.keys.redis_limits import RedisLimiter
 from router.stores.redis_link import RedisLink
 from router.stores.redis_url import RedisSettings
 
@@ -31,9 +36,13 @@ _numbers = count()
 class Counting(Protocol):
     """Limiters that count together, and what tests do to their time."""
 
-    one: Limiter
-    other: Limiter
-    """The same for another process; in memory there is none, and it is the same."""
+    @property
+    def one(self) -> Limiter:
+        """That of one process."""
+
+    @property
+    def other(self) -> Limiter:
+        """That of another; in memory there is none, and it is the same."""
 
     def pass_time(self, key: str, seconds: float) -> None:
         """So much later."""
@@ -310,6 +319,41 @@ async def test_whoever_waits_is_told_when_the_link_is_closed(server: Server) -> 
         server.resume()
 
 
+def grant(name: str, **more: Any) -> Grant:
+    return Grant(id=name, digest=f"digest-{name}", created=1.0, **more)
+
+
+@pytest.mark.parametrize("kind", ["server", "cluster"])
+async def test_a_book_keeps_grants_by_every_name_they_have(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(books, "MOST_KEYS", 3)
+    where = request.getfixturevalue(kind)
+    url = f"redis://127.0.0.1:{where.port}" if isinstance(where, Server) else where.url
+    link = RedisLink(RedisSettings.parse(url), timeout=PATIENCE)
+    book = KeyBook(link, link, prefix=f"book{next(_numbers)}")
+    a, b = grant("a", key_alias="ann", metadata={"x": [1.5, None, "ä"]}), grant("b")
+    assert [await book.save(each) for each in (a, b)] == ["saved", "saved"]
+    assert await book.find("digest-a") == a
+    assert await book.find("a") is None  # it is looked up by nothing else
+    assert [await book.one(name) for name in ("a", "ann", "digest-a", "b", "bob")] == [a, a, a, b, None]
+    assert await book.all() == [a, b]
+    assert await book.save(grant("c", key_alias="ann")) == "alias"
+    assert await book.save(Grant(id="c", digest="digest-a")) == "key"
+    changed = grant("a", key_alias="amy")
+    assert await book.save(changed, b) == "changed"
+    assert await book.save(a) == "changed"
+    assert await book.save(changed, a) == "saved"
+    assert (await book.one("ann"), await book.one("amy")) == (None, changed)
+    assert await book.save(grant("c")) == "saved"
+    assert await book.save(grant("d")) == "full"
+    assert [await book.drop(each) for each in (changed, changed)] == [True, False]
+    assert (await book.one("amy"), await book.find("digest-a")) == (None, None)
+    assert await book.save(grant("d", key_alias="amy")) == "saved"
+    assert await book.drop(b)
+    await link.aclose()
+
+
 class Model(RuleBasedStateMachine):
     """Calls come, end and are counted; time passes."""
 
@@ -365,5 +409,5 @@ class Model(RuleBasedStateMachine):
         assert self.limiter.in_flight("k") == len(self.open)
 
 
-class TestModel(Model.TestCase):  # type: ignore[name-defined,misc]  # hypothesis makes it
-    settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Model.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestModel = Model.TestCase
