@@ -282,6 +282,40 @@ async def test_a_renewal_does_not_bring_back_what_is_over(server: Server) -> Non
     await link.aclose()
 
 
+@pytest.mark.parametrize("full", [False, True])
+async def test_who_leaves_when_the_answer_has_come_has_taken_nothing(
+    server: Server, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    limits = Limits(parallel=1)
+    link = RedisLink(RedisSettings.parse(f"redis://127.0.0.1:{server.port}"), timeout=PATIENCE)
+    limiter = RedisLimiter(link, Clock(), prefix=f"left-{full}")
+    before = [await admitted(limiter, limits)] if full else []
+    asked: list[Any] = []
+    for answered in (False, True):
+        with monkeypatch.context() as patch:
+            patch.setattr(link, "background", asked.append)
+            waiting = asyncio.ensure_future(limiter.enter("k", limits, 0))
+            await asyncio.sleep(0)
+        if answered:
+            await asked.pop()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        if not answered:
+            await asked.pop()
+        await eventually(lambda: not link._background._mine(), "what runs in the background")
+        assert len(limiter._held) == len(before)
+    for ticket in before:
+        limiter.leave(ticket, 0)
+    tickets = [await admitted(limiter, Limits(parallel=5)) for _ in range(3)]
+    for ticket in tickets:  # together
+        limiter.leave(ticket, 0)
+    await admitted(limiter, limits)
+    await link.aclose()
+    assert limiter._renewal is not None
+    limiter._renewal.cancel()
+
+
 async def test_while_redis_is_away_each_process_counts_for_itself(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -291,6 +325,11 @@ async def test_while_redis_is_away_each_process_counts_for_itself(
     limits = Limits(requests=3, parallel=2)
     before = await admitted(limiter, limits)
     server.kill()
+    leaving = asyncio.ensure_future(limiter.enter("k", limits, 0))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.wait({leaving})
+    await eventually(lambda: not link._background._mine(), "what runs in the background")
     taken = [await admitted(limiter, limits) for _ in range(2)]
     assert (await refused(limiter, limits)).refused == "parallel requests"
     for ticket in (before, *taken):
