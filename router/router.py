@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 from msgspec import structs
 
 from checks.affinity.discovery import Discovery
+from checks.affinity.homes import no_response
 from checks.affinity.remembered import Remembered
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from checks.base import AffinityStore
@@ -329,6 +330,8 @@ class Router(Verbs, Fleet, Operations):
                 home = await check.home(response_id, scope)
                 if home is not None:
                     return home.group
+                if scope is not None:  # a tenant's are those that are remembered
+                    raise no_response(response_id)
         groups = [
             name for name, members in registry.groups.items() if any(each.dialect.keeps_state for each in members)
         ]

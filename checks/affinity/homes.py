@@ -184,7 +184,7 @@ def not_found(call: Call, tie: Tie) -> APIError:
     """What OpenAI answers for a thing that does not exist."""
     name = tie.name
     if tie.kind is TieKind.RESPONSE and call.verb.by_id:
-        return _refusal(ResponseNotFoundError, f"Response with id '{name}' not found.", 404)
+        return no_response(name)
     if tie.kind is TieKind.RESPONSE:
         message = f"Previous response with id '{name}' not found."
         return _refusal(PreviousResponseNotFoundError, message, 400, "previous_response_not_found", tie.param)
@@ -195,6 +195,11 @@ def not_found(call: Call, tie: Tie) -> APIError:
         message = f"Conversation with id '{name}' not found."
         return _refusal(ResponseNotFoundError, message, 404, param="conversation")
     return _refusal(ResponseNotFoundError, f"Item with id '{name}' not found.", 404, param="input")
+
+
+def no_response(name: str) -> APIError:
+    """What OpenAI answers for a response that does not exist."""
+    return _refusal(ResponseNotFoundError, f"Response with id '{name}' not found.", 404)
 
 
 def _refusal(

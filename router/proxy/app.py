@@ -13,6 +13,7 @@ from router.proxy.chat.endpoint import ChatCompletions
 from router.proxy.errors import content_of, headers_of, status_of
 from router.proxy.exchange import Disconnected, Exchange, Headers, Receive, Scope, Send
 from router.proxy.fleet_view import FleetView
+from router.proxy.keys.endpoint import KeyEndpoints
 from router.proxy.keys.keys import Keys
 from router.proxy.openapi import document
 from router.proxy.page.endpoint import Page
@@ -44,8 +45,10 @@ class Proxy:
         settings = settings or ProxySettings()
         self._router = router
         self.settings = settings
-        self._keys = keys = Keys(router, settings)
+        self.keys = keys = Keys(router, settings)
+        """Who is let in."""
         answers, fleet = Responses(router, settings, keys), FleetView(router, keys)
+        made = KeyEndpoints(router, settings, keys)
         self._sockets = Sockets(router, settings, keys)
         chat = ChatCompletions(router, answers)
         self._page = page = Page(router, settings)
@@ -69,6 +72,12 @@ class Proxy:
             ("health", "liveness"): {"GET": fleet.liveness},
             ("health", "liveliness"): {"GET": fleet.liveness},
             ("health", "readiness"): {"GET": fleet.readiness},
+            ("key", "generate"): {"POST": made.generate},
+            ("key", "update"): {"POST": made.update},
+            ("key", "delete"): {"POST": made.delete},
+            ("key", "info"): {"GET": made.info},
+            ("key", "list"): {"GET": made.listing},
+            ("key", _ANY, "regenerate"): {"POST": made.regenerate},
             ("openapi.json",): {"GET": self._document},
             ("metrics",): {"GET": fleet.metrics},
         }
@@ -100,8 +109,8 @@ class Proxy:
         try:
             path = segments(exchange.path)
             if path not in _PUBLIC:
-                exchange.holder = holder = await self._keys.admit(exchange.headers)
-                self._keys.authorize(holder, path)
+                exchange.holder = holder = await self.keys.admit(exchange.headers)
+                self.keys.authorize(holder, path)
             endpoint, parts = self._find(exchange.method, path)
             await endpoint(exchange, *parts)
         except Disconnected:
@@ -112,7 +121,7 @@ class Proxy:
     async def _talk(self, channel: Channel) -> None:
         """Serve a WebSocket, or deny it as any other request."""
         try:
-            channel.holder = await self._keys.admit(channel.headers)
+            channel.holder = await self.keys.admit(channel.headers)
             self._sockets.check(channel, segments(channel.path))
         except Exception as error:
             if not isinstance(error, APIError):

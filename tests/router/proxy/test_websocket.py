@@ -240,7 +240,7 @@ async def test_a_handshake_that_fails_within_is_logged(caplog: pytest.LogCapture
     async def admit(headers: Any) -> Any:
         raise ZeroDivisionError
 
-    proxy._keys.admit = admit  # type: ignore[method-assign]  # as if it were wrong
+    proxy.keys.admit = admit  # type: ignore[method-assign]  # as if it were wrong
     scope = {"type": "websocket", "path": "/", "headers": [], "extensions": {"websocket.http.response": {}}}
     await proxy(scope, connecting, send)
     assert sent[0]["status"] == 500
