@@ -6,20 +6,20 @@ import select
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from conversations import KEY
 from leftovers import nothing_left_open
 from proxies import PATIENCE, proxying
 from pydantic import SecretStr
 from routers import AFFINITY, bodies, entry, group, in_flight, misbehave
+from talking import BEARER, ask, closing, handshaken, hear, hear_all, opened, say
 from websockets.asyncio.client import ClientConnection as AsyncConnection
 from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
-from websockets.sync.connection import Connection
 from wire import CHUNKED, END, Link, piece
 from wire import serve as serving_bytes
 
@@ -31,9 +31,7 @@ from router.proxy.settings import ProxySettings
 from router.proxy.websocket import lanes as lanes_module
 from router.proxy.websocket.channel import Channel
 
-KEY = "sk-proxy-0123456789abcdef"
 CREATE = json.dumps({"type": "response.create", "model": "gpt", "input": "hi"})
-BEARER = {"authorization": f"Bearer {KEY}"}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -72,50 +70,6 @@ def _well(upstreams: list[SimulatedUpstream], router: Router) -> Iterator[None]:
     assert in_flight(router) == {}
 
 
-@contextmanager
-def opened(url: str, path: str = "/v1/responses", headers: Any = BEARER, **options: Any) -> Iterator[Connection]:
-    """A WebSocket, as a client of any make opens it."""
-    address = url.replace("http", "ws", 1) + path
-    with connect(address, additional_headers=headers, open_timeout=PATIENCE, max_size=None, **options) as socket:
-        yield socket
-
-
-def hear(socket: Connection) -> dict[str, Any]:
-    """One event."""
-    content = socket.recv(timeout=PATIENCE)
-    assert isinstance(content, str)
-    event: dict[str, Any] = json.loads(content)
-    return event
-
-
-def hear_all(socket: Connection) -> list[dict[str, Any]]:
-    """The events of one response, up to its end or an error."""
-    events = [hear(socket)]
-    while events[-1]["type"] not in ("response.completed", "response.failed", "response.incomplete", "error"):
-        events.append(hear(socket))
-    return events
-
-
-def say(socket: Connection, **body: Any) -> None:
-    """Ask for a response."""
-    socket.send(json.dumps({"type": "response.create", "model": "gpt", "input": "hi", **body}))
-
-
-def ask(socket: Connection, **body: Any) -> dict[str, Any]:
-    """How a response ends."""
-    say(socket, **body)
-    return hear_all(socket)[-1]
-
-
-def closing(socket: Connection) -> int:
-    """The code with which the proxy closes, when all it has said is read."""
-    try:
-        while True:
-            socket.recv(timeout=PATIENCE)
-    except ConnectionClosed as closed:
-        return closed.rcvd.code if closed.rcvd else 1006
-
-
 @asynccontextmanager
 async def serving_here(router: Router) -> AsyncIterator[tuple[Proxy, str]]:
     """A proxy in this loop, and where its WebSockets are."""
@@ -128,19 +82,6 @@ async def serving_here(router: Router) -> AsyncIterator[tuple[Proxy, str]]:
     finally:
         running.should_exit = True
         await task
-
-
-@contextmanager
-def handshaken(url: str) -> Iterator[socket.socket]:
-    """A WebSocket of which nothing is done by itself."""
-    host, _, port = url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=PATIENCE) as client:
-        client.sendall(
-            b"GET /responses HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
-            b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
-        assert client.recv(12) == b"HTTP/1.1 101"
-        yield client
 
 
 async def rest(socket: AsyncConnection) -> list[dict[str, Any]]:
