@@ -53,7 +53,7 @@ class Session:
         self._now = asyncio.get_running_loop().time
         self._began = self._active = self._now()
         self._ending: _Ending | None = None
-        self._alarm: asyncio.Timeout | None = None
+        self._woken = asyncio.Event()
 
     async def run(self) -> None:
         """Serve until the client leaves, or it is time to end."""
@@ -86,23 +86,31 @@ class Session:
         return min(age, self._active + self._limits.idle) if self._lanes.idle else age
 
     async def _listen(self) -> None:
-        while not self._over:
-            await self._hear()
-
-    async def _hear(self) -> None:
-        """Take one message, or find that it is time to end."""
+        loop = asyncio.get_running_loop()
+        self._await_message(loop)
         try:
-            async with asyncio.timeout_at(self._next) as self._alarm:
-                content = await self._channel.receive()
-        except TimeoutError:
-            await self._look()
-            return
+            while not self._over:
+                timer = loop.call_at(self._next, self._wake)
+                try:
+                    await self._woken.wait()
+                finally:
+                    timer.cancel()
+                self._woken.clear()
+                if self._arriving.done():
+                    content = self._arriving.result()
+                    if content is None:
+                        raise Disconnected
+                    self._await_message(loop)
+                    self._active = self._now()
+                    await self._take(content)
+                await self._look()
         finally:
-            self._alarm = None
-        if content is None:
-            raise Disconnected
-        self._active = self._now()
-        await self._take(content)
+            self._arriving.cancel()
+
+    def _await_message(self, loop: asyncio.AbstractEventLoop) -> None:
+        # in a task of its own: not every server's messages survive that waiting for them is cancelled
+        self._arriving = loop.create_task(self._channel.receive())
+        self._arriving.add_done_callback(lambda _: self._wake())
 
     async def _look(self) -> None:
         """End the connection if it is time to."""
@@ -143,9 +151,8 @@ class Session:
         self._wake()
 
     def _wake(self) -> None:
-        """Have the reader look what time it is."""
-        if self._alarm is not None and not self._alarm.expired():
-            self._alarm.reschedule(self._now())
+        """Have it look what time it is, and what has arrived."""
+        self._woken.set()
 
 
 def _stopping() -> APIError:

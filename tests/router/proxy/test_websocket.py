@@ -6,7 +6,7 @@ import select
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +20,7 @@ from talking import BEARER, ask, closing, handshaken, hear, hear_all, opened, sa
 from websockets.asyncio.client import ClientConnection as AsyncConnection
 from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.connection import Connection
 from wire import CHUNKED, END, Link, piece
 from wire import serve as serving_bytes
 
@@ -82,6 +83,17 @@ async def serving_here(router: Router) -> AsyncIterator[tuple[Proxy, str]]:
     finally:
         running.should_exit = True
         await task
+
+
+@contextmanager
+def small(url: str) -> Iterator[Connection]:
+    """A WebSocket whose client soon takes no more, unless it is read from."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((host, int(port)))
+        with opened(url, sock=client, ping_interval=None, max_queue=1, close_timeout=0.1) as reader:
+            yield reader
 
 
 async def rest(socket: AsyncConnection) -> list[dict[str, Any]]:
@@ -150,9 +162,11 @@ async def test_a_server_that_cannot_deny_closes() -> None:
     assert sent == [{"type": "websocket.close"}]
 
 
-async def test_a_server_that_hears_of_the_end_first_tells_it_in_two_ways() -> None:
+@pytest.mark.parametrize("warm_up", [False, True], ids=["an error", "an event"])
+async def test_a_server_that_hears_of_the_end_first_tells_it_in_two_ways(warm_up: bool) -> None:
     gone = asyncio.Event()
-    messages = iter([{"type": "websocket.connect"}, {"type": "websocket.receive", "text": CREATE}])
+    said = json.dumps({**json.loads(CREATE), "generate": not warm_up})
+    messages = iter([{"type": "websocket.connect"}, {"type": "websocket.receive", "text": said}])
     sent: list[str] = []
 
     async def receive() -> Any:
@@ -167,7 +181,9 @@ async def test_a_server_that_hears_of_the_end_first_tells_it_in_two_ways() -> No
             gone.set()
             raise RuntimeError("it is closed")  # as uvicorn says it
 
-    await Proxy(Router([]))({"type": "websocket", "path": "/responses", "headers": []}, receive, send)
+    router = Router([entry("http://127.0.0.1:9")] if warm_up else [])
+    await Proxy(router)({"type": "websocket", "path": "/responses", "headers": []}, receive, send)
+    await router.aclose()
     assert sent == ["websocket.accept", "websocket.send"]
 
 
@@ -562,6 +578,21 @@ def test_a_response_that_never_ends_is_not_waited_for_longer_than_the_grace(
     assert in_flight(router) == {}
 
 
+def test_a_client_that_reads_nothing_does_not_keep_the_proxy_from_stopping(
+    upstreams: list[SimulatedUpstream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.proxy.server._LAST", 0.05)
+    misbehave(upstreams[0], tokens=4000)
+    router = Router(group(upstreams[:1]))
+    with ExitStack() as stack:
+        with proxying(router, buffer=4096) as url:
+            reader = stack.enter_context(small(url))
+            say(reader)
+            assert hear(reader)["type"] == "response.created"
+        assert closing(reader) == 1006
+    assert in_flight(router) == {}
+
+
 async def test_nothing_new_is_taken_while_the_proxy_stops(upstreams: list[SimulatedUpstream]) -> None:
     misbehave(upstreams[0], token_delay=0.05)
     async with serving_here(Router(group(upstreams[:1]))) as (proxy, address):
@@ -606,15 +637,10 @@ def test_a_client_that_does_not_take_its_leave_is_not_waited_for(upstreams: list
 def test_a_client_that_reads_nothing_is_let_go(upstreams: list[SimulatedUpstream]) -> None:
     misbehave(upstreams[0], tokens=4000)
     router = Router(group(upstreams[:1]))
-    with proxying(router, ProxySettings(write_timeout=0.1), buffer=4096, pure=True) as url:
-        host, _, port = url.removeprefix("http://").partition(":")
-        with socket.socket() as client:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            client.connect((host, int(port)))
-            gone = select.poll()
-            gone.register(client, 0)
-            with opened(url, sock=client, ping_interval=None, max_queue=1, close_timeout=0.1) as reader:
-                say(reader)
-                assert gone.poll(PATIENCE * 1000), "it is still served"
-                assert closing(reader) == 1006
+    with proxying(router, ProxySettings(write_timeout=0.1), buffer=4096, pure=True) as url, small(url) as reader:
+        gone = select.poll()
+        gone.register(reader.socket, 0)
+        say(reader)
+        assert gone.poll(PATIENCE * 1000), "it is still served"
+        assert closing(reader) == 1006
     assert in_flight(router) == {}
