@@ -187,6 +187,30 @@ async def test_a_server_that_hears_of_the_end_first_tells_it_in_two_ways(warm_up
     assert sent == ["websocket.accept", "websocket.send"]
 
 
+async def test_a_server_that_gives_up_finds_nothing_left() -> None:
+    messages = iter([{"type": "websocket.connect"}])
+    sent: list[str] = []
+    accepted = asyncio.Event()
+
+    async def receive() -> Any:
+        for message in messages:
+            return message
+        await asyncio.Event().wait()
+        raise AssertionError("nothing comes")
+
+    async def send(message: Any) -> None:
+        sent.append(message["type"])
+        accepted.set()
+
+    scope = {"type": "websocket", "path": "/responses", "headers": []}
+    serving = asyncio.ensure_future(Proxy(Router([]))(scope, receive, send))
+    await accepted.wait()
+    await asyncio.sleep(0)
+    serving.cancel()
+    await serving
+    assert sent == ["websocket.accept", "websocket.close"]
+
+
 async def test_a_handshake_that_fails_within_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     proxy = Proxy(Router([]))
     sent: list[Any] = []
@@ -546,6 +570,8 @@ async def test_a_connection_on_which_nothing_is_asked_ends(upstreams: list[Simul
         while json.loads(await socket.recv())["type"] != "response.completed":
             pass
         await asyncio.gather(*session._lanes._tasks)
+        timers: Any = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined]  # asyncio's own
+        assert [each.cancelled() for each in timers if each._callback == session._wake].count(False) <= 1
         session._active -= 3600
         session._wake()
         assert await rest(socket) == []

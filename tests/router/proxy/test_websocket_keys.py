@@ -1,5 +1,6 @@
 """Virtual keys over WebSockets: the limits of a key hold for each response, and what was taken is given back."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -78,7 +79,36 @@ def test_the_limits_of_a_key_hold_for_each_response(made: tuple[str, Proxy]) -> 
         assert event["error"]["headers"]["x-ratelimit-limit-requests"] == "1"
 
 
-def test_what_a_response_takes_is_given_back_before_its_end_is_told_or_when_its_client_leaves(
+async def test_what_a_response_takes_is_given_back_before_its_end_is_told(upstream: SimulatedUpstream) -> None:
+    async with Router(group([upstream]), optional_pre_call_checks=AFFINITY) as router:
+        proxy = Proxy(router, keyed(*KEYS))
+        limiter = proxy.keys._limiter
+        assert isinstance(limiter, MemoryLimiter)
+        said = json.dumps({"type": "response.create", "model": "gpt", "input": "hi"})
+        messages = iter([{"type": "websocket.connect"}, {"type": "websocket.receive", "text": said}])
+        ended = asyncio.Event()
+        held: list[tuple[str, int]] = []
+
+        async def receive() -> Any:
+            for message in messages:
+                return message
+            await ended.wait()
+            return {"type": "websocket.disconnect"}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "websocket.send":
+                kind = json.loads(message["text"])["type"]
+                held.append((kind, limiter.in_flight("config:one")))
+                if kind == "response.completed":
+                    ended.set()
+
+        headers = [(b"authorization", f"Bearer {secret('one')}".encode())]
+        await proxy({"type": "websocket", "path": "/responses", "headers": headers}, receive, send)
+        assert held[0] == ("response.created", 1)
+        assert held[-1] == ("response.completed", 0)
+
+
+def test_what_a_response_takes_is_given_back_when_its_client_leaves(
     made: tuple[str, Proxy], upstream: SimulatedUpstream
 ) -> None:
     limiter = made[1].keys._limiter
