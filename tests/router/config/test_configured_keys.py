@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_blocks import blocks
 
 from providers.errors import ConfigurationError
 from router.config.file_schema import file_schema
 from router.config.general import GeneralSettings
 from router.config.proxy_file import read_proxy_config
 
+README = Path(__file__).parents[3] / "README.md"
 MASTER = "sk-master-0123456789"
 ENVIRON = {"ANN": "sk-ann-0123456789", "SHORT": "sk-short", "BLANK": "sk-with-blank-0123 ", "MASTER": MASTER}
 
@@ -36,6 +38,14 @@ def test_keys_are_read_with_all_that_is_said_of_them(tmp_path: Path) -> None:
     assert ann.expires == bob.expires == 1893456000.0
     assert (bob.digest, bob.tenant, bob.metadata) == (digest, "t", {"a": [1]})
     assert "sk-ann" not in repr(ann)
+
+
+def test_the_keys_of_the_readme_are_right(tmp_path: Path) -> None:
+    block = next(each for each in blocks(README.read_text()) if each.language == "yaml" and each.section == "Keys")
+    path = tmp_path / "config.yaml"
+    path.write_text(f"model_list: [{{model_name: gpt-5, litellm_params: {{model: openai/x, api_key: k}}}}]\n{block.text}")
+    web, batch = read_proxy_config(path, {"MASTER_KEY": MASTER, "WEB_KEY": "sk-web-0123456789"}).general.keys
+    assert (web.models, web.rpm_limit, batch.max_budget) == (["gpt-5", "claude-*"], 600, 20)
 
 
 @pytest.mark.parametrize(
