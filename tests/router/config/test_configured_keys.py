@@ -43,7 +43,9 @@ def test_keys_are_read_with_all_that_is_said_of_them(tmp_path: Path) -> None:
 def test_the_keys_of_the_readme_are_right(tmp_path: Path) -> None:
     block = next(each for each in blocks(README.read_text()) if each.language == "yaml" and each.section == "Keys")
     path = tmp_path / "config.yaml"
-    path.write_text(f"model_list: [{{model_name: gpt-5, litellm_params: {{model: openai/x, api_key: k}}}}]\n{block.text}")
+    path.write_text(
+        f"model_list: [{{model_name: gpt-5, litellm_params: {{model: openai/x, api_key: k}}}}]\n{block.text}"
+    )
     web, batch = read_proxy_config(path, {"MASTER_KEY": MASTER, "WEB_KEY": "sk-web-0123456789"}).general.keys
     assert (web.models, web.rpm_limit, batch.max_budget) == (["gpt-5", "claude-*"], 600, 20)
 

@@ -251,8 +251,8 @@ async def test_a_call_in_flight_is_renewed_and_counts_for_a_while_after_a_crash(
     with server.client() as client:
         ticket = await admitted(quick, limits)
         calls = quick._keys("k")[1]
-        first = client.hget(calls, ticket.held)
-        await eventually(lambda: (client.hget(calls, ticket.held) or "") > first, "a renewal")
+        first = str(client.hget(calls, ticket.held))
+        await eventually(lambda: str(client.hget(calls, ticket.held)) > first, "a renewal")
         assert (await refused(other, limits)).refused == "parallel requests"
         quick.leave(ticket, 0)
         await eventually(lambda: not client.exists(calls), "the end of the call")
