@@ -121,11 +121,11 @@ def _worker(arguments: argparse.Namespace, listening: socket.socket) -> list[str
 
 def _log(level: str, *, as_json: bool) -> None:
     """Log to stderr. The formatter knows the secrets that the environment holds now."""
-    from router.telemetry.logs import JsonFormatter
+    from router.telemetry.json_lines import JsonLog
 
-    out = logging.StreamHandler()
-    plain = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    out.setFormatter(JsonFormatter() if as_json else plain)
+    out: logging.Handler = JsonLog() if as_json else logging.StreamHandler()
+    if not as_json:
+        out.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[out], force=True)
     if level != "debug":  # what happens to the server's process is of no use to most
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
