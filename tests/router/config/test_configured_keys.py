@@ -31,14 +31,12 @@ def test_keys_are_read_with_all_that_is_said_of_them(tmp_path: Path) -> None:
     digest = hashlib.sha256(b"sk-bob-0123456789").hexdigest()
     ann, bob = read(
         tmp_path,
-        "key_alias: ann, key: os.environ/ANN, models: [gpt, all-proxy-models], rpm_limit: 5, max_budget: 2, expires: 2030-01-01T00:00:00",
+        "key_alias: ann, key: os.environ/ANN, models: [gpt, all-proxy-models], rpm_limit: 5, "
+        "max_budget: 2, expires: 2030-01-01T00:00:00",
         f"key_alias: bob, key_hash: {digest.upper()}, expires: 1893456000, tenant: t, metadata: {{a: [1]}}",
     ).keys
-    assert (ann.digest, ann.models, ann.rpm_limit) == (
-        hashlib.sha256(b"sk-ann-0123456789").hexdigest(),
-        ["gpt", "*"],
-        5,
-    )
+    assert ann.digest == hashlib.sha256(b"sk-ann-0123456789").hexdigest()
+    assert (ann.models, ann.rpm_limit) == (["gpt", "*"], 5)
     assert ann.expires == bob.expires == 1893456000.0
     assert (bob.digest, bob.tenant, bob.metadata) == (digest, "t", {"a": [1]})
     assert "sk-ann" not in repr(ann)
