@@ -325,19 +325,21 @@ class Router(Verbs, Fleet, Operations):
             group = await self._remembered.group(response_id, scope)
             if group is not None:  # which may be gone: what is kept here is found from any
                 return group if group in registry.groups else next(iter(registry.groups))
+        kept = False
         for check in self._checks:
             if isinstance(check, ResponsesApiDeployment):
                 home = await check.home(response_id, scope)
                 if home is not None:
                     return home.group
-                if scope is not None:  # a tenant's are those that are remembered
-                    raise no_response(response_id)
+                kept = True
         groups = [
             name for name, members in registry.groups.items() if any(each.dialect.keeps_state for each in members)
         ]
         groups = groups or list(registry.groups)[:1]
         if len(groups) == 1:
             return groups[0]
+        if kept and scope is not None:  # a tenant's are those that are remembered
+            raise no_response(response_id)
         raise BadRequestError(
             f"it is not known which deployment holds {response_id!r}; pass model= (one of {', '.join(groups[:8])})",
             param="model",

@@ -7,34 +7,39 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote
 
-if TYPE_CHECKING:
-    from argparse import _SubParsersAction  # argparse has no public name for it
+from rich.text import Text
+
+from router.cli import exits
+from router.cli.output import console, sheet
+from router.cli.parsing import Commands, Parser
 
 MASTER_KEY: Final = "LITELLM_MASTER_KEY"
 """The environment variable that holds the master key: the proxy reads it too, where its file has none."""
 PATIENCE: Final = 30.0
 """Seconds that the proxy may take to answer."""
 _URL: Final = "http://127.0.0.1:4000"
-_EPILOG: Final = f"""\
+_EXAMPLES: Final = f"""\
 examples:
-  export {MASTER_KEY}=sk-...
-  homing keys create --alias web --model gpt-5 --rpm 60 --max-budget 10 --budget-duration 1d
-      a key for one group, with limits; it is shown this once
+  homing keys create --alias web --model gpt-5 --rpm 60
+      a key for one group, with a limit; it is shown this once
+  homing keys create --max-budget 10 --budget-duration 1d --duration 30d
+      one that may spend ten dollars a day, for thirty days
   homing keys list
   homing keys rotate web
-      another key in the place of the one called web, with all that it has; the old one is refused from now on
+      another key in the place of the one called web, with all that it has;
+      the old one is refused from now on
   homing keys revoke web
   homing keys hash --new
-      a key for general_settings.keys of a configuration, and its key_hash, without asking anybody
+      a key for general_settings.keys of a configuration, and its key_hash,
+      without asking anybody
 
-The proxy is asked over HTTP, with its master key: so this works from any machine, needs to know nothing of its Redis,
-and every key is checked by who lets it in. Keys are named by their alias or token; a key itself will do, but stays in
-the history of the shell.
-
-exit codes: 0 done; 1 the proxy refused, or did not answer; 2 the question is wrong
+The proxy is asked over HTTP, with the master key that {MASTER_KEY}
+holds: so this works from any machine, needs to know nothing of its Redis, and
+whoever lets keys in has checked them. Name keys by their alias or token: a key
+itself will do, but stays in the history of the shell.
 """
 _TERMS: Final[Sequence[tuple[str, str, type, str, str]]] = (
     ("--alias", "key_alias", str, "NAME", "what people know the key by; in records and metrics too"),
@@ -55,14 +60,13 @@ class _RefusedError(Exception):
     """It was not done; why."""
 
 
-def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "keys",
         help="make, list, rotate and revoke the keys of a running proxy",
         description="Make, list, rotate and revoke the virtual keys of a running proxy.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EXAMPLES,
     )
     actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
     create = _action(actions, "create", "make a key, which is shown this once")
@@ -86,7 +90,7 @@ def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     hashed.set_defaults(run=_hash)
 
 
-def _action(actions: _SubParsersAction[argparse.ArgumentParser], name: str, told: str) -> argparse.ArgumentParser:
+def _action(actions: Commands, name: str, told: str) -> Parser:
     parser = actions.add_parser(name, help=told, description=f"{told.capitalize()}.")
     parser.add_argument("--url", default=_URL, help=f"where the proxy is (default: {_URL})")
     parser.add_argument(
@@ -102,17 +106,17 @@ def run(arguments: argparse.Namespace) -> int:
     key = os.environ.get(arguments.master_key_env)
     if not key:
         print(f"homing keys: put the proxy's master key into {arguments.master_key_env}", file=sys.stderr)
-        return 2
+        return exits.USAGE
     try:
         found = _done(arguments, key)
     except _RefusedError as error:
         print(f"homing keys: {error}", file=sys.stderr)
-        return 1
+        return exits.FOUND
     if arguments.json:
         print(json.dumps(found, indent=2))
     else:
         _SHOWN[arguments.action](found)
-    return 0
+    return exits.OK
 
 
 def _done(arguments: argparse.Namespace, key: str) -> Any:
@@ -170,11 +174,11 @@ def _hash(arguments: argparse.Namespace) -> int:
     key = new_key() if arguments.new else sys.stdin.readline().strip()
     if len(key) < SHORTEST:
         print(f"homing keys: a key has at least {SHORTEST} characters; give it on stdin, or say --new", file=sys.stderr)
-        return 2
+        return exits.USAGE
     if arguments.new:
         print(f"key: {key}")
     print(f"key_hash: {digest(key)}")
-    return 0
+    return exits.OK
 
 
 def _show_made(made: dict[str, Any]) -> None:
@@ -190,20 +194,14 @@ def _show_one(told: dict[str, Any]) -> None:
 
 
 def _show_all(keys: list[dict[str, Any]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    sheet = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("key", "token", "models", "limits", "expires", "from"):
-        sheet.add_column(name, no_wrap=name == "token", overflow="fold")  # what is to be copied is whole
+    table = sheet("key", "token", "models", "limits", "expires", "from", folded=("key", "models", "limits"))
     for each in keys:
         state = " (blocked)" if each["blocked"] else ""
         name, models = (each["key_alias"] or "-") + state, ", ".join(each["models"]) or "all"
-        cells = (name, each["token"], models, limits(each) or "none", each["expires"] or "never", each["source"])
-        sheet.add_row(*(Text(str(cell)) for cell in cells))
-    Console(highlight=False, markup=False).print(sheet)
+        expires = (each["expires"] or "never").partition("T")[0]
+        cells = (name, each["token"], models, limits(each) or "none", expires, each["source"])
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    console().print(table)
 
 
 def limits(key: Mapping[str, Any]) -> str:

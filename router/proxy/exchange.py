@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, quote
 from providers import jsonio
 from providers.errors import APITimeoutError, BadRequestError, RequestTooLargeError
 from providers.types import Json
-from router.proxy.holder import MASTER
+from router.proxy.holder import Holder
 
 Message: TypeAlias = "MutableMapping[str, Any]"  # ASGI's own word: what servers and applications tell one another
 Scope: TypeAlias = "MutableMapping[str, Any]"
@@ -35,7 +35,7 @@ class Disconnected(Exception):  # noqa: N818 - nobody's error: the client has le
 class Head:
     """What a client says before any body: the path, the query and the headers."""
 
-    __slots__ = ("_headers", "holder", "path", "query")
+    __slots__ = ("_headers", "_holder", "path", "query")
 
     def __init__(self, scope: Scope) -> None:
         raw = cast("bytes | None", scope.get("raw_path"))
@@ -45,8 +45,17 @@ class Head:
         self._headers: dict[str, str] = {}
         for name, value in cast("Iterable[tuple[bytes, bytes]]", scope["headers"]):
             self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-        self.holder = MASTER
-        """Who calls; known once the key was looked at."""
+        self._holder: Holder | None = None
+
+    @property
+    def holder(self) -> Holder:
+        """Who calls. Only once the key was looked at: nobody is taken for the master by default."""
+        assert self._holder is not None, "whoever calls is let in first"
+        return self._holder
+
+    @holder.setter
+    def holder(self, holder: Holder) -> None:
+        self._holder = holder
 
     @property
     def headers(self) -> Mapping[str, str]:

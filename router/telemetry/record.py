@@ -30,7 +30,7 @@ SETTINGS: Final = (
 """Parameters of a call that say how it is to be answered, not what is asked."""
 
 
-class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):  # it can't hold what holds it
     """One request on behalf of a call."""
 
     deployment_id: str
@@ -55,7 +55,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """What its server said, if contents are recorded."""
 
 
-class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One client call, its attempts inside. Times in seconds, money in US dollars.
 
     Says nothing of what was asked or answered, unless `record_contents` is on: `input` and `output` are None then,

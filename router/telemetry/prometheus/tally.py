@@ -92,16 +92,19 @@ class _Calls:
         self.queue.observe(record.queued)
         if record.first_event is not None and self.first_event is not None:
             self.first_event.observe(record.first_event)
-        self.retries.value += record.retries
-        self.fallbacks.value += record.fallbacks
+        if record.retries:
+            self.retries.value += record.retries
+        if record.fallbacks:
+            self.fallbacks.value += record.fallbacks
         usage = record.usage
         if usage is not None:
             given, told, read, written, reasoned = self.tokens
             given.value += usage.input_tokens
             told.value += usage.output_tokens
-            read.value += usage.cache_read_tokens
-            written.value += usage.cache_write_tokens
-            reasoned.value += usage.reasoning_tokens
+            if usage.cache_read_tokens or usage.cache_write_tokens or usage.reasoning_tokens:
+                read.value += usage.cache_read_tokens
+                written.value += usage.cache_write_tokens
+                reasoned.value += usage.reasoning_tokens
         if record.cost is not None:
             self.cost.value += record.cost
         elif record.cost_breakdown is not None:

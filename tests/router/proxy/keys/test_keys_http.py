@@ -142,6 +142,8 @@ def test_a_call_cannot_turn_to_a_model_that_its_key_is_not_for(world: World, arg
     assert world.by("gpt-only").create(**allowed).status_code == 200
     assert world.by("all").create(**{argument: form}).status_code == 200
     assert world.upstreams[1].calls == calls
+    by_group: dict[str, Any] = {argument: [{"other": ["gpt"]}]}  # the group of the alias that is asked for
+    assert error(world.by("wild").create("nickname", **by_group)) == (403, "model_not_allowed")
 
 
 def test_what_is_the_operators_takes_the_master_key(world: World) -> None:
