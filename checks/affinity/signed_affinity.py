@@ -54,24 +54,26 @@ class SignedAffinity(ResponsesApiDeployment):
         self._tags.accept(deployments)
         super().accept(deployments)
 
-    async def home(self, response_id: str, scope: str | None = None) -> Deployment | None:
+    async def home(self, name: str, scope: str | None = None, kind: TieKind = TieKind.RESPONSE) -> Deployment | None:
         """The deployment that an id names, or that is remembered for it. None for an id of another scope, too.
 
         Raises `HomeLostError` if the Router never had it; without a scope, `SignedIdError` for an id that isn't
         genuine.
         """
+        if kind is not TieKind.RESPONSE:
+            return await super().home(name, scope, kind)
         try:
-            signed = self._ids.unwrap(response_id, scope=scope or "")
+            signed = self._ids.unwrap(name, scope=scope or "")
         except SignedIdError as error:
             if not scope:
                 at = "response_id"
                 raise SignedIdError(f"{at}: {error.message}", param=at, code=error.code) from None
             return None
         if signed is None:
-            return await super().home(response_id, scope)
+            return await super().home(name, scope)
         holder = self._tags.find(signed.owner_tag)
         if holder is None:
-            raise self._lost(signed.owner_tag, f"response {response_id!r}", GONE)
+            raise self._lost(signed.owner_tag, f"response {name!r}", GONE)
         return holder
 
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:

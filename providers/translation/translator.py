@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, Protocol
 
 from providers import jsonio
+from providers.conversations import refusal
 from providers.errors import APIError, StreamInterruptedError, UnsupportedParamsError
 from providers.faults import error_in_reply, malformed, request_id
 from providers.headers import asked_wait
@@ -142,6 +143,8 @@ class Translator(ABC):
 
     def encode(self, call: Call, deployment: Deployment, token: Token | None = None) -> HttpRequest:
         """The request to send. Raises `UnsupportedParamsError` that names what the dialect has no word for."""
+        if call.verb.of_conversations:
+            raise refusal(self.name)
         if call.verb is not Verb.CREATE:
             raise UnsupportedParamsError(f"{self.name} has no operation {call.verb}", code="unsupported_operation")
         asked = Asked.of(call, deployment, self.table, self.name)
