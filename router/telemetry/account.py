@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from providers.errors import APIError, Attempt
-from providers.types import Call, JsonObject
+from providers.types import Call, JsonObject, Verb
 from router.telemetry.opened import OpenCall
 from router.telemetry.record import SETTINGS, AttemptRecord, CallRecord, Status
 
@@ -52,8 +52,9 @@ def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
         queued=0.0 if run is None else run.queued,
         first_event=opened.first_event,
         duration=opened.duration,
-        response_id=_text(response, "id"),
+        response_id=None if opened.verb.of_conversations else _text(response, "id"),
         previous_response_id=call.previous_response_id if run is None else run.continues,
+        conversation_id=_conversation(call, response),
         response_model=_text(response, "model"),
         response_status=_text(response, "status"),
         incomplete_reason=_text(details, "reason") if isinstance(details, dict) else None,
@@ -90,6 +91,16 @@ def _call(opened: OpenCall) -> Call:
         return opened.request.call(stream=opened.stream)
     except APIError:  # what was wrong with it is what it ended with
         return _NOBODY
+
+
+def _conversation(call: Call, response: JsonObject) -> str | None:
+    """The id of the conversation that a call is about."""
+    if call.verb is Verb.CREATE_CONVERSATION:
+        return _text(response, "id")
+    if call.verb.of_conversations:
+        return call.conversation_id
+    held = response.get("conversation")
+    return _text(held, "id") if isinstance(held, dict) else None
 
 
 def _contents(opened: OpenCall, call: Call) -> dict[str, object]:

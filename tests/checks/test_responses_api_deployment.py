@@ -548,13 +548,13 @@ async def test_what_is_another_s_looks_as_if_it_did_not_exist(
     }
 
 
-async def test_conversations_and_files_made_elsewhere_may_be_named_by_any_tenant_first(
+async def test_containers_and_files_made_elsewhere_may_be_named_by_any_tenant_first(
     check: ResponsesApiDeployment,
 ) -> None:
-    call = Call("gpt", body=NAMED, scope="acme")
+    call = Call("gpt", body={name: value for name, value in NAMED.items() if name != "conversation"}, scope="acme")
     assert await check.eligible(call, ALL) is ALL
     await serve(check, call, EAST)
-    with pytest.raises(ResponseNotFoundError, match="Conversation with id 'conv_1' not found"):
+    with pytest.raises(ResponseNotFoundError, match="Item with id 'cntr_1' not found"):
         await check.eligible(replace(call, scope="other"), ALL)
 
 
