@@ -13,7 +13,7 @@ from router.proxy.chat.endpoint import ChatCompletions
 from router.proxy.errors import content_of, headers_of, status_of
 from router.proxy.exchange import Disconnected, Exchange, Headers, Receive, Scope, Send
 from router.proxy.fleet_view import FleetView
-from router.proxy.keys import Keys
+from router.proxy.keys.keys import Keys
 from router.proxy.openapi import document
 from router.proxy.page.endpoint import Page
 from router.proxy.responses import Responses
@@ -41,8 +41,8 @@ class Proxy:
     def __init__(self, router: Router, settings: ProxySettings | None = None) -> None:
         settings = settings or ProxySettings()
         self._router = router
-        self._keys = Keys(settings)
-        answers, fleet = Responses(router, settings), FleetView(router)
+        self._keys = keys = Keys(router, settings)
+        answers, fleet = Responses(router, settings, keys), FleetView(router, keys)
         chat = ChatCompletions(router, answers)
         self._page = page = Page(router, settings)
         self._routes: Mapping[tuple[str | None, ...], Mapping[str, Endpoint]] = {
@@ -95,7 +95,8 @@ class Proxy:
         try:
             path = segments(exchange.path)
             if path not in _PUBLIC:
-                self._keys.admit(exchange.headers)
+                exchange.holder = holder = await self._keys.admit(exchange.headers)
+                self._keys.authorize(holder, path)
             endpoint, parts = self._find(exchange.method, path)
             await endpoint(exchange, *parts)
         except Disconnected:

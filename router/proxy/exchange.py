@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, quote
 from providers import jsonio
 from providers.errors import APITimeoutError, BadRequestError, RequestTooLargeError
 from providers.types import Json
+from router.proxy.holder import MASTER
 
 Message: TypeAlias = "MutableMapping[str, Any]"  # ASGI's own word: what servers and applications tell one another
 Scope: TypeAlias = "MutableMapping[str, Any]"
@@ -32,7 +33,7 @@ class Disconnected(Exception):  # noqa: N818 - nobody's error: the client has le
 class Exchange:
     """Reads the request, writes the answer, notices when the client leaves."""
 
-    __slots__ = ("_headers", "_receive", "_send", "method", "path", "query", "started")
+    __slots__ = ("_headers", "_receive", "_send", "holder", "method", "path", "query", "started")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive = receive
@@ -45,6 +46,8 @@ class Exchange:
         self._headers: dict[str, str] = {}
         for name, value in cast("Iterable[tuple[bytes, bytes]]", scope["headers"]):
             self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self.holder = MASTER
+        """Who calls; known once the key was looked at."""
         self.started = False
         """Whether the head of the answer was sent."""
 
