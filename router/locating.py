@@ -25,7 +25,7 @@ async def group_of(call: Call, registry: Registry, checks: Sequence[PreCallCheck
     `UnsupportedParamsError` if nobody keeps conversations.
     """
     if call.verb is Verb.CREATE_CONVERSATION:
-        return _group_for_conversation(registry)
+        return group_for_conversation(registry)
     kind, name = TieKind.RESPONSE, call.response_id
     if call.verb.of_conversations:
         kind, name = TieKind.CONVERSATION, call.conversation_id
@@ -50,15 +50,17 @@ async def group_of(call: Call, registry: Registry, checks: Sequence[PreCallCheck
     raise _unsaid(f"it is not known which deployment holds {name!r}", groups)
 
 
-def _group_for_conversation(registry: Registry) -> str:
-    """The group to make a conversation in. Raises `UnsupportedParamsError` if there is none, `BadRequestError` if there
-    are several."""
-    groups = _having(registry, keeps_conversations)
+def group_for_conversation(registry: Registry, allowed: Callable[[str], bool] = lambda _: True) -> str:
+    """The group to make a conversation in, of those that are `allowed`.
+
+    Raises `UnsupportedParamsError` if there is none, `BadRequestError` if there are several.
+    """
+    groups = [name for name in _having(registry, keeps_conversations) if allowed(name)]
     if len(groups) == 1:
         return groups[0]
     if groups:
         raise _unsaid("several groups keep conversations", groups)
-    said = f"nobody here keeps conversations; deployments of {', '.join(sorted(VENDORS))} would"
+    said = f"no deployment here keeps conversations; those of {', '.join(sorted(VENDORS))} would"
     raise UnsupportedParamsError(said, code="unsupported_operation", type="invalid_request_error")
 
 

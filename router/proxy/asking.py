@@ -31,6 +31,7 @@ def arguments(exchange: Exchange, body: Mapping[str, Json]) -> dict[str, Any]:
         raise BadRequestError(f"{name}: is not for clients of the proxy to set", param=name, code="invalid_argument")
     headers = exchange.headers
     query = exchange.parameters()
+    query.pop("api-version", None)  # of Azure's clients; which one a deployment is asked in is its own to say
     if query:
         params["extra_query"] = query
     onward = {name: value for name, value in headers.items() if name in _ONWARD or name.startswith(_ONWARD_PREFIXES)}

@@ -18,7 +18,7 @@ from router.proxy.settings import ProxySettings
 from router.request import Request
 from router.router import Router
 
-_SERVED: Final = frozenset({"responses", "chat", "deployments", "models"})
+_SERVED: Final = frozenset({"responses", "conversations", "chat", "deployments", "models"})
 """First parts of the paths that every key may use; all others show or change what is the operator's."""
 _FALLBACKS: Final = frozenset({"fallbacks", "context_window_fallbacks", "content_policy_fallbacks"})
 """Arguments by which a call can turn to other groups."""
