@@ -32,10 +32,10 @@ def keeps_conversations(deployment: Deployment) -> bool:
     return deployment.dialect.keeps_state and deployment.provider in VENDORS
 
 
-def refusal(vendor: str) -> UnsupportedParamsError:
-    """What a call is refused with at a deployment that keeps no conversations."""
+def refusal(who: str, why: str = f"deployments of {', '.join(sorted(VENDORS))} do") -> UnsupportedParamsError:
+    """What a call is refused with by `who`: a vendor, or one deployment, that keeps no conversations."""
     return UnsupportedParamsError(
-        f"{vendor} keeps no conversations; deployments of {', '.join(sorted(VENDORS))} do",
+        f"{who} keeps no conversations; {why}",
         code="unsupported_operation",
         type="invalid_request_error",
     )

@@ -121,7 +121,7 @@ class OpenAI:
     def decode(self, reply: HttpReply, call: Call, deployment: Deployment) -> Routed:
         """The answer as a view over its JSON; anything else is raised as what it is."""
         if call.verb is Verb.CREATE_CONVERSATION and reply.status in _NOWHERE:
-            raise conversations.refusal(f"deployment {deployment.id!r}")
+            raise conversations.refusal(f"deployment {deployment.id!r}", f"it answered with {reply.status}")
         if not 200 <= reply.status < 300:
             raise error_in_reply(reply, call)
         if call.verb in _DELETIONS and not reply.content.strip():
