@@ -88,7 +88,8 @@ async def test_every_verb_finds_every_conversation_at_its_home(
 async def test_what_is_said_in_it_is_in_it(upstreams: dict[str, SimulatedUpstream]) -> None:
     router = homing(upstreams)
     made = await router.acreate_conversation(metadata={"topic": "tea"}, items=[HELLO])
-    assert (made.object, made.metadata) == ("conversation", {"topic": "tea"})
+    assert made.object == "conversation"
+    assert made.metadata == {"topic": "tea"}
     added = await router.acreate_conversation_items(
         made.id, [{"role": "user", "content": "two"}], include=["message.output_text.logprobs"]
     )
