@@ -171,6 +171,8 @@ def _usual(call: CallRecord) -> tuple[str | None, ...]:
 def _unique(call: CallRecord) -> str:
     """The rest of that, which is another in each record."""
     names = f"{call.response_id} {call.previous_response_id} {call.id}"
+    if call.conversation_id is not None:
+        names = f"{names} {call.conversation_id}"
     if call.tags or call.parameters:
         names = f"{names} {call.tags} {call.parameters}"
     if len(call.attempts) > 1:
