@@ -45,7 +45,7 @@ async def group_of(call: Call, registry: Registry, checks: Sequence[PreCallCheck
     groups = groups or list(registry.groups)[:1]
     if len(groups) == 1:
         return groups[0]
-    if bound and call.scope:
+    if bound and call.scope is not None:  # a tenant's are those that are remembered
         raise not_found(call, Tie(kind, name, store_key(kind, name), True, f"{kind}_id"))
     raise _unsaid(f"it is not known which deployment holds {name!r}", groups)
 

@@ -14,6 +14,7 @@ from router.proxy.conversations import Conversations
 from router.proxy.errors import content_of, headers_of, status_of
 from router.proxy.exchange import Disconnected, Exchange, Headers, Receive, Scope, Send
 from router.proxy.fleet_view import FleetView
+from router.proxy.keys.endpoint import KeyEndpoints
 from router.proxy.keys.keys import Keys
 from router.proxy.openapi import document
 from router.proxy.page.endpoint import Page
@@ -42,8 +43,10 @@ class Proxy:
     def __init__(self, router: Router, settings: ProxySettings | None = None) -> None:
         settings = settings or ProxySettings()
         self._router = router
-        self._keys = keys = Keys(router, settings)
+        self.keys = keys = Keys(router, settings)
+        """Who is let in."""
         answers, fleet = Responses(router, settings, keys), FleetView(router, keys)
+        made = KeyEndpoints(router, settings, keys)
         chat, conversations = ChatCompletions(router, answers), Conversations(router, answers, keys)
         self._page = page = Page(router, settings)
         self._routes: Mapping[tuple[str | None, ...], Mapping[str, Endpoint]] = {
@@ -67,6 +70,12 @@ class Proxy:
             ("health", "liveness"): {"GET": fleet.liveness},
             ("health", "liveliness"): {"GET": fleet.liveness},
             ("health", "readiness"): {"GET": fleet.readiness},
+            ("key", "generate"): {"POST": made.generate},
+            ("key", "update"): {"POST": made.update},
+            ("key", "delete"): {"POST": made.delete},
+            ("key", "info"): {"GET": made.info},
+            ("key", "list"): {"GET": made.listing},
+            ("key", _ANY, "regenerate"): {"POST": made.regenerate},
             ("openapi.json",): {"GET": self._document},
             ("metrics",): {"GET": fleet.metrics},
         }
@@ -97,8 +106,8 @@ class Proxy:
         try:
             path = segments(exchange.path)
             if path not in _PUBLIC:
-                exchange.holder = holder = await self._keys.admit(exchange.headers)
-                self._keys.authorize(holder, path)
+                exchange.holder = holder = await self.keys.admit(exchange.headers)
+                self.keys.authorize(holder, path)
             endpoint, parts = self._find(exchange.method, path)
             await endpoint(exchange, *parts)
         except Disconnected:

@@ -73,6 +73,7 @@ def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
         end_user=policy.end_user(call),
         tags=_tags(call.metadata),
         tenant=call.scope,
+        key=_key(call.metadata),
         affinity=None if run is None or run.affinity is None else run.affinity.mode,
         decision=None if run is None else run.decision,
         metadata=call.metadata,
@@ -101,6 +102,11 @@ def _conversation(call: Call, response: JsonObject) -> str | None:
         return call.conversation_id
     held = response.get("conversation")
     return _text(held, "id") if isinstance(held, dict) else None
+
+
+def _key(metadata: Mapping[str, object]) -> str | None:
+    alias = metadata.get("user_api_key_alias") if metadata else None
+    return alias if isinstance(alias, str) else None
 
 
 def _contents(opened: OpenCall, call: Call) -> dict[str, object]:

@@ -165,6 +165,7 @@ def _usual(call: CallRecord) -> tuple[str | None, ...]:
         call.error_code,
         call.end_user,
         call.tenant,
+        call.key,
     )
 
 

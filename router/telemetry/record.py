@@ -123,6 +123,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: tuple[str, ...] = ()
     tenant: str | None = None
     """The call's `affinity_scope`."""
+    key: str | None = None
+    """The alias, or the id, of the proxy's key that it came with."""
     affinity: str | None = None
     """How it found the home of its conversation: `home`, `domain`, `discovered`, `replayed`."""
     decision: RouteDecision | None = None

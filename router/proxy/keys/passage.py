@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -13,12 +13,14 @@ from providers.usage import read_usage
 from providers.views import Routed
 from router.proxy.errors import LimitedError
 from router.proxy.exchange import Headers
-from router.proxy.holder import Holder, Limits
+from router.proxy.holder import Grant, Holder, Limits
 from router.proxy.keys.limits import Limiter, Standing, Ticket, What
 from router.stream import ResponseStream
 
 _COUNTED: Final = frozenset({Verb.CREATE, Verb.COMPACT})
 """Verbs that use tokens."""
+_MOST: Final = 10**12
+"""Tokens that one call can have used: no vendor's slip locks a key for ever."""
 _SAID: Final[Mapping[What, tuple[str, Callable[[Limits], int | None]]]] = {
     "requests": ("may make {} requests a minute", lambda limits: limits.requests),
     "tokens": ("may use {} tokens a minute", lambda limits: limits.tokens),
@@ -33,14 +35,23 @@ class Passage:
     Tokens are assumed by the call's length, and put right by what its answer says was used.
     """
 
-    __slots__ = ("_answer", "_assumed", "_holder", "_limiter", "_ticket", "headers")
+    __slots__ = ("_answer", "_assumed", "_charge", "_holder", "_limiter", "_ticket", "headers")
 
-    def __init__(self, limiter: Limiter, holder: Holder, verb: Verb, params: dict[str, object]) -> None:
+    def __init__(
+        self,
+        limiter: Limiter,
+        holder: Holder,
+        verb: Verb,
+        params: dict[str, object],
+        charge: Callable[[Grant], Awaitable[None]],
+    ) -> None:
+        """`charge` has the call held to the budget of what its key grants."""
         self._limiter = limiter
+        self._charge = charge
         self._holder = holder
         self._assumed = 0
         if holder.grant is not None and holder.grant.tpm_limit is not None and verb in _COUNTED:
-            self._assumed = _guess(verb, params)
+            self._assumed = min(holder.grant.tpm_limit, _guess(verb, params))  # more than all can't be taken
         self._ticket: Ticket | None = None
         self._answer: Routed | ResponseStream | None = None
         self.headers: Headers = []
@@ -48,7 +59,10 @@ class Passage:
 
     async def __aenter__(self) -> Self:
         grant = self._holder.grant
-        if grant is not None and any(limit is not None for limit in grant.limits):
+        if grant is None:
+            return self
+        await self._charge(grant)
+        if any(limit is not None for limit in grant.limits):
             standing = await self._limiter.enter(grant.id, grant.limits, self._assumed)
             self.headers = _headers(grant.limits, standing)
             self._ticket = standing.ticket
@@ -77,9 +91,10 @@ class Passage:
         if answer is None or not self._assumed:
             return 0
         usage = answer.usage if isinstance(answer, ResponseStream) else read_usage(answer.to_dict())
+        used = 0 if usage is None else min(usage.total_tokens, _MOST)
         if usage is None or usage.estimated:  # which counts what came out of a stream that was left, and not its input
-            return max(self._assumed, 0 if usage is None else usage.total_tokens)
-        return usage.total_tokens
+            return max(self._assumed, used)
+        return used
 
     def _refusal(self, limits: Limits, standing: Standing) -> LimitedError:
         what = standing.refused or "requests"

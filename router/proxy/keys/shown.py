@@ -1,8 +1,7 @@
-"""Keys as such: how they are shown, made, and known again."""
+"""Keys as such: how they are shown, and made."""
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Mapping
 from typing import Final
@@ -19,15 +18,6 @@ def shown(headers: Mapping[str, str]) -> str | None:
     if scheme.lower() == "bearer" and key.strip():
         return key.strip()
     return next((headers[name] for name in _PLACES if headers.get(name)), None)
-
-
-def digest(key: str) -> str:
-    """What a key is kept and looked up as.
-
-    No salt, and no slow hash: keys are random, too long to be guessed from it. Nor does the time that a look-up takes
-    tell anything of use: whoever sends keys can't choose the digests that they are compared by.
-    """
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def new_key() -> str:

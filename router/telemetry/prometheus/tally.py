@@ -14,6 +14,8 @@ from router.telemetry.record import AttemptRecord, CallRecord
 
 MOST_DEPLOYMENTS: Final = 10_000
 """Deployments told apart; those that come later, in a fleet that changes all the time, are `(other)`."""
+MOST_KEYS: Final = 1_000
+"""Keys told apart; those that come later are `(other)`."""
 MOST_REMEMBERED: Final = 50_000
 """Combinations of which it is remembered what they add to; then that is found anew."""
 _ERRORS: Final = frozenset(
@@ -115,6 +117,7 @@ class Tally:
         self._lock = threading.Lock()
         self._series: dict[Family, dict[Labels, Count]] = {family: {} for family in COUNTED}
         self._deployments: set[str] = {""}
+        self._keys: set[str] = set()
         self._calls: dict[object, _Calls] = {}
         self._attempts: dict[object, tuple[Count, Distribution]] = {}
 
@@ -138,6 +141,8 @@ class Tally:
             calls.add(record)
             for attempt in record.attempts:
                 self._attempt(attempt)
+            if record.key is not None:
+                self._key(record, record.key)
             if record.affinity is not None:
                 self.count(metrics.AFFINITY, (record.group or UNKNOWN, record.affinity)).value += 1
 
@@ -174,6 +179,19 @@ class Tally:
                 return OTHER
             known.add(name)
         return name
+
+    def _key(self, record: CallRecord, name: str) -> None:
+        if name not in self._keys:
+            if len(self._keys) < MOST_KEYS:
+                self._keys.add(name)
+            else:
+                name = OTHER
+        self.count(metrics.KEY_REQUESTS, (name, record.status)).value += 1
+        if record.usage is not None:
+            self.count(metrics.KEY_TOKENS, (name, "input")).value += record.usage.input_tokens
+            self.count(metrics.KEY_TOKENS, (name, "output")).value += record.usage.output_tokens
+        if record.cost is not None:
+            self.count(metrics.KEY_COST, (name,)).value += record.cost
 
     def _attempt(self, attempt: AttemptRecord) -> None:
         key = attempt.group, attempt.deployment_id, attempt.provider, attempt.status, attempt.error_type
