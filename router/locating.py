@@ -60,7 +60,7 @@ def group_for_conversation(registry: Registry, allowed: Callable[[str], bool] = 
         return groups[0]
     if groups:
         raise _unsaid("several groups keep conversations", groups)
-    said = f"no deployment here keeps conversations; those of {', '.join(sorted(VENDORS))} would"
+    said = f"no deployment that may be asked keeps conversations; those of {', '.join(sorted(VENDORS))} would"
     raise UnsupportedParamsError(said, code="unsupported_operation", type="invalid_request_error")
 
 

@@ -289,7 +289,8 @@ async def test_where_nobody_keeps_conversations_it_is_said_who_would(upstreams: 
     for model_list in ([claude], [vllm], [claude, vllm]):
         router = Router(model_list, optional_pre_call_checks=AFFINITY, sleep=tick)
         with pytest.raises(
-            UnsupportedParamsError, match=r"^no deployment here keeps conversations; those of azure, .* would$"
+            UnsupportedParamsError,
+            match=r"^no deployment that may be asked keeps conversations; those of azure, .* would$",
         ) as no:
             await router.acreate_conversation()
         assert (no.value.status_code, no.value.code) == (400, "unsupported_operation")

@@ -1,5 +1,6 @@
 """The Conversations API through the proxy, over real sockets, asked by OpenAI's own client and by plain HTTP."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from leftovers import nothing_left_open
 from proxies import proxying
 from pydantic import SecretStr
 from routers import AFFINITY, entry
+from virtual_keys import MASTER, configured, keyed, secret
 
 from router import Router
 from router.proxy.settings import ProxySettings
@@ -187,3 +189,86 @@ def test_where_there_are_several_groups_one_is_named_in_any_of_three_ways(home: 
         ({}, {"beta": "true"}),
         ({}, {}),
     ]
+
+
+# keys
+
+
+@pytest.fixture(scope="module")
+def rooms(home: House) -> Iterator[str]:
+    """A proxy with keys, over two groups that keep conversations, and one that keeps none."""
+    one, two = home.upstreams
+    model_list = [entry(one), entry(two, "other"), entry(one, "open", id="open", model="hosted_vllm/gpt-oss")]
+    keys = (
+        configured("ada", tenant="a"),
+        configured("ada-too", tenant="a"),
+        configured("bob", tenant="b"),
+        configured("gpt-only", models=["gpt"], rpm_limit=2),
+        configured("open-only", models=["open"]),
+    )
+    with proxying(Router(model_list, optional_pre_call_checks=AFFINITY), keyed(*keys)) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[httpx.Client]:
+    with httpx.Client(timeout=20) as made:
+        yield made
+
+
+def test_another_keys_conversation_is_a_404(rooms: str, http: httpx.Client, home: House) -> None:
+    def by(alias: str, method: str, path: str, body: Any = None) -> httpx.Response:
+        shown = {"authorization": f"Bearer {MASTER if alias == 'master' else secret(alias)}"}
+        return http.request(method, f"{rooms}/v1{path}", headers=shown, json=body)
+
+    made = by("ada", "POST", "/conversations", {"model": "other", "items": [HELLO]}).json()
+    one = f"/conversations/{made['id']}"
+    item = f"{one}/items/{by('ada-too', 'GET', f'{one}/items').json()['data'][0]['id']}"
+    acts: list[tuple[str, str, Any]] = [
+        ("GET", one, None),
+        ("POST", one, {"metadata": {"a": "b"}}),
+        ("GET", f"{one}/items", None),
+        ("POST", f"{one}/items", {"items": [HELLO]}),
+        ("GET", item, None),
+        ("POST", "/responses", {"model": "other", "input": "x", "conversation": made["id"]}),
+        ("DELETE", item, None),
+        ("DELETE", one, None),
+    ]
+    before = [upstream.calls for upstream in home.upstreams]
+    for method, path, body in acts:
+        theirs = by("bob", method, path, body)
+        nothing = by("bob", method, path.replace(made["id"], "conv_0"), json_of(body, made["id"]))
+        assert theirs.status_code == nothing.status_code == 404, (method, path)
+        error = theirs.json()["error"]
+        assert error["message"] == f"Conversation with id '{made['id']}' not found."
+        assert error == json_of(nothing.json()["error"], "conv_0", made["id"])
+    assert by("master", "GET", f"{one}?model=other").status_code == 404, "whoever has no tenant is none of theirs"
+    assert [upstream.calls for upstream in home.upstreams] == before, "nobody was asked"
+    for method, path, body in acts:
+        assert by("ada-too", method, path, body).status_code == 200, (method, path)
+
+
+def json_of(value: Any, old: str, new: str = "conv_0") -> Any:
+    """`value` with one id in place of another."""
+    return json.loads(json.dumps(value).replace(old, new))
+
+
+def test_a_key_begins_conversations_where_it_may_ask(rooms: str, http: httpx.Client) -> None:
+    def begin(alias: str, **body: Any) -> httpx.Response:
+        shown = {"authorization": f"Bearer {secret(alias)}"}
+        return http.post(f"{rooms}/conversations", headers=shown, json=body)
+
+    assert begin("ada").status_code == 400, "it may ask both groups"
+    refused = begin("gpt-only", model="other")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (403, "model_not_allowed")
+    none = begin("open-only")
+    assert (none.status_code, none.json()["error"]["code"]) == (400, "unsupported_operation")
+    first, second, third = begin("gpt-only"), begin("gpt-only", model="gpt"), begin("gpt-only")
+    assert [first.status_code, second.status_code, third.status_code] == [200, 200, 429]
+    assert first.headers["x-homing-deployment"] == "u0"
+    assert first.headers["x-ratelimit-remaining-requests"] == "1"
+    assert third.json()["error"]["code"] == "rate_limit_exceeded"
+    one = f"{rooms}/conversations/{first.json()['id']}"
+    shown = {"authorization": f"Bearer {secret('gpt-only')}"}
+    assert http.get(one, headers=shown).status_code == 200, "what is there can be read all the same"
+    assert http.get(one, headers=shown, params={"model": "other"}).status_code == 403
