@@ -1,10 +1,11 @@
 """The conversations of a simulated deployment, over real sockets."""
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+from leftovers import nothing_left_open
 
 from providers.simulated import SimulatedUpstream, State
 from providers.simulated.state import Talk
@@ -14,50 +15,57 @@ ONE = "/v1/conversations/conv_1"
 WEATHER: dict[str, Any] = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
 
 
-@pytest.fixture
-async def upstream() -> AsyncIterator[SimulatedUpstream]:
-    async with SimulatedUpstream("east", seed=1, wall=lambda: 1_700_000_000.0) as made:
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_left_open() -> Iterator[None]:
+    """As for every test, but once for all that are here: they share a deployment, whose connections stay open."""
+    with nothing_left_open():
+        yield
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[SimulatedUpstream]:
+    with SimulatedUpstream.in_thread("east", seed=1, wall=lambda: 1_700_000_000.0) as made:
         yield made
 
 
-@pytest.fixture
-async def client(upstream: SimulatedUpstream) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=upstream.url) as made:
+@pytest.fixture(scope="module")
+def client(upstream: SimulatedUpstream) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=upstream.url) as made:
         yield made
 
 
-async def begin(client: httpx.AsyncClient, **body: Any) -> str:
-    name: str = (await client.post("/v1/conversations", json=body)).json()["id"]
+def begin(client: httpx.Client, **body: Any) -> str:
+    name: str = (client.post("/v1/conversations", json=body)).json()["id"]
     return name
 
 
-async def items(client: httpx.AsyncClient, name: str, **query: Any) -> list[dict[str, Any]]:
+def items(client: httpx.Client, name: str, **query: Any) -> list[dict[str, Any]]:
     """The newest last."""
-    reply = await client.get(f"/v1/conversations/{name}/items", params={"order": "asc", "limit": 100, **query})
+    reply = client.get(f"/v1/conversations/{name}/items", params={"order": "asc", "limit": 100, **query})
     data: list[dict[str, Any]] = reply.json()["data"]
     return data
 
 
-async def respond(client: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
-    reply = await client.post("/v1/responses", json=body)
+def respond(client: httpx.Client, **body: Any) -> dict[str, Any]:
+    reply = client.post("/v1/responses", json=body)
     assert reply.status_code == 200, reply.text
     response: dict[str, Any] = reply.json()
     return response
 
 
 @pytest.mark.parametrize("prefix", ["", "/v1", "/openai", "/openai/v1", "/api/projects/p/openai/v1"])
-async def test_a_conversation_is_made_read_changed_and_deleted(prefix: str, client: httpx.AsyncClient) -> None:
-    made = (await client.post(f"{prefix}/conversations", json={"metadata": {"a": "b"}})).json()
+def test_a_conversation_is_made_read_changed_and_deleted(prefix: str, client: httpx.Client) -> None:
+    made = (client.post(f"{prefix}/conversations", json={"metadata": {"a": "b"}})).json()
     name = made["id"]
     assert name.startswith("conv_")
     assert len(name) == len("conv_") + 50
     assert made == {"id": name, "object": "conversation", "created_at": 1_700_000_000, "metadata": {"a": "b"}}
-    assert (await client.get(f"{prefix}/conversations/{name}")).json() == made
-    changed = (await client.post(f"{prefix}/conversations/{name}", json={"metadata": {}})).json()
-    assert changed == {**made, "metadata": {}} == (await client.get(f"{prefix}/conversations/{name}")).json()
-    gone = await client.delete(f"{prefix}/conversations/{name}")
+    assert (client.get(f"{prefix}/conversations/{name}")).json() == made
+    changed = (client.post(f"{prefix}/conversations/{name}", json={"metadata": {}})).json()
+    assert changed == {**made, "metadata": {}} == (client.get(f"{prefix}/conversations/{name}")).json()
+    gone = client.delete(f"{prefix}/conversations/{name}")
     assert gone.json() == {"id": name, "object": "conversation.deleted", "deleted": True}
-    missing = await client.get(f"{prefix}/conversations/{name}")
+    missing = client.get(f"{prefix}/conversations/{name}")
     assert missing.status_code == 404
     assert missing.json()["error"] == {
         "message": f"Conversation with id '{name}' not found.",
@@ -65,83 +73,83 @@ async def test_a_conversation_is_made_read_changed_and_deleted(prefix: str, clie
         "param": None,
         "code": None,
     }
-    assert (await client.post(f"{prefix}/conversations")).json()["metadata"] == {}
+    assert (client.post(f"{prefix}/conversations")).json()["metadata"] == {}
 
 
-async def test_items_are_added_listed_read_and_deleted(client: httpx.AsyncClient) -> None:
-    name = await begin(client, items=[HELLO])
-    added = (await client.post(f"/v1/conversations/{name}/items", json={"items": [HELLO, HELLO]})).json()
+def test_items_are_added_listed_read_and_deleted(client: httpx.Client) -> None:
+    name = begin(client, items=[HELLO])
+    added = (client.post(f"/v1/conversations/{name}/items", json={"items": [HELLO, HELLO]})).json()
     assert {key: value for key, value in added.items() if key != "data"} == {
         "object": "list",
         "first_id": added["data"][0]["id"],
         "last_id": added["data"][1]["id"],
         "has_more": False,
     }
-    known = await items(client, name)
+    known = items(client, name)
     assert known[1:] == added["data"]
     assert len({item["id"] for item in known}) == 3
     assert [item["content"] for item in known] == [[{"type": "input_text", "text": "hello there"}]] * 3
-    assert await items(client, name, order="desc", limit=2) == known[:0:-1]
-    assert await items(client, name, after=known[0]["id"]) == known[1:]
+    assert items(client, name, order="desc", limit=2) == known[:0:-1]
+    assert items(client, name, after=known[0]["id"]) == known[1:]
     path = f"/v1/conversations/{name}/items/{known[1]['id']}"
-    assert (await client.get(path)).json() == known[1]
-    assert (await client.delete(path)).json()["id"] == name
-    assert await items(client, name) == [known[0], known[2]]
+    assert (client.get(path)).json() == known[1]
+    assert (client.delete(path)).json()["id"] == name
+    assert items(client, name) == [known[0], known[2]]
     for method in ("GET", "DELETE"):
-        missing = await client.request(method, path)
+        missing = client.request(method, path)
         assert missing.status_code == 404
         assert missing.json()["error"]["message"] == f"Conversation item with id '{known[1]['id']}' not found."
 
 
-async def test_responses_go_on_from_it_and_add_to_it(client: httpx.AsyncClient) -> None:
-    name = await begin(client)
-    first = await respond(client, input="my name is Ada", conversation=name)
+def test_responses_go_on_from_it_and_add_to_it(client: httpx.Client) -> None:
+    name = begin(client)
+    first = respond(client, input="my name is Ada", conversation=name)
     assert first["conversation"] == {"id": name}
     assert first["output"][0]["content"][0]["text"].startswith("Turn 1 at east. You began: 'my name is Ada'.")
-    await client.post(f"/v1/conversations/{name}/items", json={"items": [HELLO, {"role": "assistant", "content": "x"}]})
-    async with client.stream(
+    client.post(f"/v1/conversations/{name}/items", json={"items": [HELLO, {"role": "assistant", "content": "x"}]})
+    with client.stream(
         "POST", "/v1/responses", json={"input": "and?", "conversation": {"id": name}, "stream": True, "store": False}
     ) as reply:
-        text = (await reply.aread()).decode()
+        text = (reply.read()).decode()
     assert "Turn 3 " in text
     assert "You began: 'my name is Ada'." in text
-    said = [item["content"][0]["text"] for item in await items(client, name)]
+    said = [item["content"][0]["text"] for item in items(client, name)]
     assert said[:5] == ["my name is Ada", first["output"][0]["content"][0]["text"], "hello there", "x", "and?"]
     assert said[5].startswith("Turn 3")
     assert len(said) == 6
-    counted = await client.post("/v1/responses/input_tokens", json={"input": "x", "conversation": name})
+    counted = client.post("/v1/responses/input_tokens", json={"input": "x", "conversation": name})
     assert counted.json()["input_tokens"] > 50
 
 
-async def test_it_remembers_open_calls_of_tools(client: httpx.AsyncClient) -> None:
-    name = await begin(client)
-    asked = await respond(client, input="call weather", tools=[WEATHER], conversation=name)
+def test_it_remembers_open_calls_of_tools(client: httpx.Client) -> None:
+    name = begin(client)
+    asked = respond(client, input="call weather", tools=[WEATHER], conversation=name)
     [call] = asked["output"]
-    refused = await client.post("/v1/responses", json={"input": "well?", "conversation": name})
+    refused = client.post("/v1/responses", json={"input": "well?", "conversation": name})
     assert refused.status_code == 400
     assert "No tool output found" in refused.text
     output = {"type": "function_call_output", "call_id": call["call_id"], "output": "sunny"}
-    answer = await respond(client, input=[output], conversation=name)
+    answer = respond(client, input=[output], conversation=name)
     assert "The tool said: 'sunny'" in answer["output"][0]["content"][0]["text"]
-    assert (await respond(client, input="and?", conversation=name))["output"][0]["type"] == "message"
+    assert (respond(client, input="and?", conversation=name))["output"][0]["type"] == "message"
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_one_in_the_background_adds_to_it_once(stream: bool, client: httpx.AsyncClient) -> None:
-    name = await begin(client)
+def test_one_in_the_background_adds_to_it_once(stream: bool, client: httpx.Client) -> None:
+    name = begin(client)
     body = {"input": "x", "conversation": name, "background": True, "stream": stream}
-    await (await client.post("/v1/responses", json=body)).aread()
-    assert [item["role"] for item in await items(client, name)] == ["user", "assistant"]
+    client.post("/v1/responses", json=body)
+    assert [item["role"] for item in items(client, name)] == ["user", "assistant"]
 
 
-async def test_items_can_be_referred_to(client: httpx.AsyncClient) -> None:
-    name = await begin(client, items=[HELLO])
-    [known] = await items(client, name)
+def test_items_can_be_referred_to(client: httpx.Client) -> None:
+    name = begin(client, items=[HELLO])
+    [known] = items(client, name)
     reference = {"type": "item_reference", "id": known["id"]}
-    answer = await respond(client, input=[reference])
+    answer = respond(client, input=[reference])
     assert "You began: 'hello there'." in answer["output"][0]["content"][0]["text"]
-    other = await begin(client, items=[reference])
-    assert await items(client, other) == [known]
+    other = begin(client, items=[reference])
+    assert items(client, other) == [known]
 
 
 @pytest.mark.parametrize(
@@ -169,20 +177,21 @@ async def test_items_can_be_referred_to(client: httpx.AsyncClient) -> None:
         ("POST", "/v1/responses", {"input": "x", "conversation": "c"}, 404, "conversation", None),
     ],
 )
-async def test_what_is_refused(
-    client: httpx.AsyncClient, method: str, path: str, body: Any, status: int, param: str | None, code: str | None
+def test_what_is_refused(
+    client: httpx.Client, method: str, path: str, body: Any, status: int, param: str | None, code: str | None
 ) -> None:
-    name = await begin(client)
-    reply = await client.request(method, path.format(f"/v1/conversations/{name}"), json=body)
+    name = begin(client)
+    reply = client.request(method, path.format(f"/v1/conversations/{name}"), json=body)
     assert reply.status_code == status
     error = reply.json()["error"]
     assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", param, code)
 
 
-async def test_what_arrived_is_told(client: httpx.AsyncClient, upstream: SimulatedUpstream) -> None:
-    name = await begin(client)
-    await items(client, name)
-    assert [(record.verb, record.conversation_id) for record in upstream.requests] == [
+def test_what_arrived_is_told(client: httpx.Client, upstream: SimulatedUpstream) -> None:
+    before = upstream.calls
+    name = begin(client)
+    items(client, name)
+    assert [(record.verb, record.conversation_id) for record in [*upstream.requests][before:]] == [
         ("create_conversation", None),
         ("list_conversation_items", name),
     ]

@@ -43,8 +43,11 @@ def client(home: House) -> Iterator[openai.OpenAI]:
         yield made
 
 
-def ask(home: House, method: str, path: str, **more: Any) -> httpx.Response:
-    return httpx.request(method, home.url + path, headers=BEARER, timeout=20, **more)
+@pytest.fixture(scope="module")
+def plain(home: House) -> Iterator[httpx.Client]:
+    """Plain HTTP, with the key."""
+    with httpx.Client(base_url=home.url, headers=BEARER, timeout=20) as made:
+        yield made
 
 
 def text(item: Any) -> str:
@@ -103,18 +106,18 @@ async def test_openais_asynchronous_client_is_served_too(home: House) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "/v1", "/openai/v1", "/openai"])
-def test_it_is_served_below_every_prefix(home: House, prefix: str) -> None:
-    made = ask(home, "POST", f"{prefix}/conversations")
+def test_it_is_served_below_every_prefix(plain: httpx.Client, prefix: str) -> None:
+    made = plain.request("POST", f"{prefix}/conversations")
     assert made.status_code == 200
     assert {"x-request-id", "x-homing-deployment", "x-homing-attempts"} <= made.headers.keys()
     one = f"{prefix}/conversations/{made.json()['id']}"
-    items = ask(home, "POST", f"{one}/items", json={"items": [HELLO]}).json()
+    items = plain.request("POST", f"{one}/items", json={"items": [HELLO]}).json()
     item = f"{one}/items/{items['data'][0]['id']}"
     for path in (one, f"{one}/items", item):
-        assert ask(home, "GET", path).status_code == 200
+        assert plain.request("GET", path).status_code == 200
     for path in (item, one):
-        assert ask(home, "DELETE", path).status_code == 200
-        assert ask(home, "GET", path).status_code == 404
+        assert plain.request("DELETE", path).status_code == 200
+        assert plain.request("GET", path).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -138,9 +141,9 @@ def test_it_is_served_below_every_prefix(home: House, prefix: str) -> None:
     ],
 )  # fmt: skip
 def test_errors_are_openais(
-    home: House, method: str, path: str, content: bytes | None, status: int, code: str | None, said: str | None
+    plain: httpx.Client, method: str, path: str, content: bytes | None, status: int, code: str | None, said: str | None
 ) -> None:
-    answer = ask(home, method, path, content=content)
+    answer = plain.request(method, path, content=content)
     assert answer.status_code == status
     error = answer.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
