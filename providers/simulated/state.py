@@ -111,6 +111,11 @@ class State:
         """A conversation, or None if it was never begun here, or deleted."""
         return self._shelf.talks.get(conversation_id)
 
+    @property
+    def conversations(self) -> tuple[str, ...]:
+        """Ids of those that are kept, the oldest first."""
+        return tuple(self._shelf.talks)
+
     def begin(self, talk: Talk) -> None:
         """Remember a conversation."""
         with self._lock:

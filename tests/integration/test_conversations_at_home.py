@@ -65,16 +65,20 @@ def homing(upstreams: dict[str, SimulatedUpstream], **more: Any) -> Router:
 async def test_every_verb_finds_every_conversation_at_its_home(
     settings: dict[str, Any], upstreams: dict[str, SimulatedUpstream]
 ) -> None:
-    """Round robin sends astray whatever nobody sends home. With Redis it is another Router that goes on."""
+    """Round robin sends astray whatever nobody sends home. But for memory, it is another Router that goes on."""
     mine = Router(group(upstreams.values()), **settings)
-    other = Router(group(upstreams.values()), **settings) if "redis_url" in settings else mine
+    shared = "redis_url" in settings or "affinity_key" in settings
+    other = Router(group(upstreams.values()), **settings) if shared else mine
     begun = [await begin(mine) for _ in range(9)]
-    homes = {name: home for name, _, home in begun}
-    assert sorted(homes.values()) == sorted([*upstreams] * 3)
+    assert sorted(home for _, _, home in begun) == sorted([*upstreams] * 3)
+    assert all(name.startswith("conv_hr1-") is ("affinity_key" in settings) for name, _, _ in begun)
+    homes = {name: each.name for each in upstreams.values() for name in each.state.conversations}
     for act in ACTS:
         for name, item, home in begun:
             answer = await act(other, name, item, {})
             assert place(answer) == home
+            told = answer.to_dict().get("conversation", {"id": answer.get("id")})
+            assert told == {"id": name} or act in (ACTS[2], ACTS[3], ACTS[4]), "it is always called the same"
     seen, wrong = astray(upstreams.values(), homes)
     assert (seen, wrong) == (9 * (len(ACTS) + 1), [])
     for name, _, _ in begun:
@@ -147,6 +151,11 @@ async def test_a_strangers_conversation_does_not_exist(
     name, item, home = await begin(router, affinity_scope="mine")
     before = calls(upstreams)
     for scope in STRANGERS:
+        if not scope and settings.get("affinity") == "signed-id":
+            with pytest.raises(BadRequestError) as forged:
+                await act(router, name, item, scope)
+            assert forged.value.code == "invalid_conversation_id", "no one but this Router could have made it"
+            continue
         with pytest.raises(ResponseNotFoundError, match=f"Conversation with id '{name}' not found") as theirs:
             await act(router, name, item, scope)
         assert (theirs.value.status_code, theirs.value.type) == (404, "invalid_request_error")
