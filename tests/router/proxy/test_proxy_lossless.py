@@ -142,7 +142,7 @@ def upstreams() -> Iterator[list[SimulatedUpstream]]:
 
 @pytest.fixture(scope="module")
 def url(upstreams: list[SimulatedUpstream]) -> Iterator[str]:
-    """One group at OpenAI's way to address, one at Azure's."""
+    """One group at addresses as OpenAI's are, one at Azure's."""
     one, two = upstreams
     router = Router(
         [entry(one), entry(two, "west", model="azure/gpt-west", api_version="2025-03-01-preview")],
@@ -192,6 +192,10 @@ def test_the_version_that_azures_clients_ask_the_proxy_for_is_not_asked_of_other
         first = client.responses.create(model=name, input="hello")
         assert client.responses.retrieve(first.id).id == first.id
         client.responses.delete(first.id)
+        talk = client.conversations.create(extra_body={"model": name})
+        assert client.conversations.retrieve(talk.id) == talk
     asked = [*upstream.requests][before:]
-    assert [record.verb for record in asked] == ["create", "get", "delete"]
-    assert [record.query for record in asked] == [own] * 3
+    assert [record.verb for record in asked] == [
+        *("create", "get", "delete", "create_conversation", "get_conversation")
+    ]
+    assert [record.query for record in asked] == [own] * 5
