@@ -23,7 +23,7 @@ def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser(
         "upstream",
         help="run a simulated deployment on this machine",
-        description="Run a simulated deployment that speaks the Responses and Conversations APIs over HTTP, until Ctrl-C.",
+        description="Run a simulated deployment of the Responses and Conversations APIs over HTTP, until Ctrl-C.",
         epilog=_FAULTS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

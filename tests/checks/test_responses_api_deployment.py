@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from checks import Appeared, Failed, Finished, Home, Leaning, ResponsesApiDeploy
 from checks.affinity import responses_api_deployment as module
 from checks.affinity.discovery import Discovery
 from checks.affinity.responses_api_deployment import DEFAULT_TTL
-from checks.affinity.tie import fingerprint
+from checks.affinity.tie import TieKind, fingerprint
 from checks.base import ManyStore
 from providers.errors import (
     APIError,
@@ -30,7 +30,7 @@ from providers.errors import (
     ResponseNotFoundError,
 )
 from providers.types import Affinity, Call, Deployment, HomePolicy, JsonObject, Verb
-from providers.views import Deleted, Event, ItemPage, Response
+from providers.views import Conversation, Deleted, Event, ItemPage, Response
 from router.stores.memory import MemoryStore
 
 DOWN = InternalServerError("down")
@@ -353,6 +353,34 @@ async def test_nothing_else_is_forgotten(check: ResponsesApiDeployment, store: N
     store.kept["resp_1"] = "east"
     await check.observe(Call("gpt", verb, response_id="resp_1"), EAST, Finished(Response({})))
     assert store.asked == []
+
+
+class Slow(Notebook):
+    """A store in which what is written beside a call has not arrived yet."""
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, str]:
+        return {key: self.kept[key] for key in keys if key in self.kept}
+
+    async def set_many(self, values: Mapping[str, str], *, ttl: float) -> None:
+        """Some time later."""
+
+
+async def test_everyone_knows_a_conversation_before_its_caller_has_its_id_and_until_it_is_deleted() -> None:
+    store = Slow()
+    check = ResponsesApiDeployment(store, {each.id: each for each in ALL}.get)
+    made = Conversation({"id": "conv_1", "object": "conversation"})
+    await check.observe(Call("gpt", Verb.CREATE_CONVERSATION), EAST, Finished(made))
+    assert store.kept == {"conversation:conv_1": "east"}
+    assert await check.home("conv_1", kind=TieKind.CONVERSATION) is EAST
+    assert await check.home("conv_1") is None, "there is no response of this id"
+    for verb in (Verb.GET_CONVERSATION, Verb.DELETE_CONVERSATION_ITEM):
+        call = Call("gpt", verb, conversation_id="conv_1", item_id="msg_1")
+        assert await check.eligible(call, ALL) == (WEST, EAST)
+        await check.observe(call, WEST, Finished(made))
+    assert store.kept, "it is still there"
+    deleted = Deleted({"id": "conv_1", "object": "conversation.deleted", "deleted": True})
+    await check.observe(replace(call, verb=Verb.DELETE_CONVERSATION), EAST, Finished(deleted))
+    assert store.kept == {}
 
 
 async def test_where_a_response_lives(check: ResponsesApiDeployment, store: Notebook) -> None:
