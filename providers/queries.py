@@ -12,6 +12,12 @@ class Repeated(tuple[str, ...]):
     __slots__ = ()
 
 
+class NativeQuery(dict[str, object]):
+    """What a client of the Responses API says in its query: for those that speak it, and for no others."""
+
+    __slots__ = ()
+
+
 def joined_query(query: str, values: Mapping[str, object]) -> str:
     """A query string with `values` added, which win over what it says under the same names.
 

@@ -267,6 +267,8 @@ class Call:
     """The conversation that a verb of the Conversations API names in its path."""
     item_id: str | None = None
     """The item of it that the path names."""
+    native_query: bool = False
+    """Whether `query` is in the words of the Responses API: nothing for those that don't speak it."""
 
     @property
     def previous_response_id(self) -> str | None:

@@ -9,6 +9,7 @@ from typing import TypeVar, cast, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from providers.errors import BadRequestError
+from providers.queries import NativeQuery
 from providers.types import Call, HomePolicy, Verb
 from router.config.credentials import Credentials
 from router.config.entry import PLACE
@@ -113,6 +114,7 @@ class Request:
             unsent=kept,
             conversation_id=self.conversation_id,
             item_id=self.item_id,
+            native_query=isinstance(self._options.get("extra_query"), NativeQuery),
         )
 
     def policy(self, policy: Policy, group: str) -> Policy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Protocol
 
 from providers import jsonio
@@ -147,6 +148,8 @@ class Translator(ABC):
             raise refusal(self.name)
         if call.verb is not Verb.CREATE:
             raise UnsupportedParamsError(f"{self.name} has no operation {call.verb}", code="unsupported_operation")
+        if call.native_query:
+            call = replace(call, query={})
         asked = Asked.of(call, deployment, self.table, self.name)
         content = jsonio.dumps(joined(self.write(asked), asked.extra))
         request = HttpRequest("POST", self.address(asked), self._head(asked), content, tuple(asked.dropped))

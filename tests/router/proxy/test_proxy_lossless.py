@@ -13,7 +13,7 @@ from leftovers import nothing_left_open
 from proxies import data, proxying
 from pydantic import SecretStr
 from routers import AFFINITY, entry
-from wire import Link
+from wire import Link, says
 from wire import serve as serving_bytes
 
 from providers.simulated import SimulatedUpstream
@@ -96,7 +96,7 @@ async def hearing() -> AsyncIterator[Heard]:
     """In the loop of one test; the proxy is called in it, without a server of its own."""
     async with serving_bytes(answering) as upstream:
         router = Router([entry(f"{upstream.url}/v1", id="u0")], optional_pre_call_checks=AFFINITY, discover=False)
-        transport = httpx.ASGITransport(Proxy(router))  # type: ignore[arg-type] # its scopes are mutable mappings
+        transport = httpx.ASGITransport(Proxy(router))
         async with router, httpx.AsyncClient(transport=transport, base_url="http://proxy") as client:
             yield Heard(client, upstream.requests)
 
@@ -117,6 +117,31 @@ async def test_nothing_is_lost_on_the_way(method: str, path: str, body: Any) -> 
     if body is not None and "model" in body:
         body = {**body, "model": "gpt-4o"}
     assert said == body
+
+
+async def test_deployments_that_speak_otherwise_are_spared_what_is_openais() -> None:
+    """Google, say, refuses a query that it doesn't know."""
+    said = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hello"}}
+    content = json.dumps({"id": "x", "object": "chat.completion", "choices": [said]}).encode()
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(content)
+    async with serving_bytes(says(head + content)) as upstream:
+        there = {
+            "model": "openai_compatible/m",
+            "api_base": f"{upstream.url}/v1",
+            "api_key": "k",
+            "extra_query": {"gate": "1"},
+        }
+        router = Router([{"model_name": "gpt", "litellm_params": there}])
+        transport = httpx.ASGITransport(Proxy(router))
+        async with router, httpx.AsyncClient(transport=transport, base_url="http://proxy") as client:
+            answer = await client.post("/responses?beta=true&key=theirs", json={"model": "gpt", "input": "hi"})
+            await router.aresponses("gpt", "hi", extra_query={"beta": True})
+    assert answer.json()["output"][0]["content"][0]["text"] == "hello"
+    lines = [request.split(b"\r\n")[0] for request in upstream.requests]
+    assert lines == [
+        b"POST /v1/chat/completions?gate=1 HTTP/1.1",
+        b"POST /v1/chat/completions?gate=1&beta=true HTTP/1.1",
+    ]
 
 
 async def test_no_event_is_lost_on_the_way() -> None:
