@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from router.cli import check, demo, dialects, explain, serve, simulate, upstream
+from router.cli import check, demo, dialects, explain, keys, serve, simulate, upstream
 
-_COMMANDS = (serve, check, demo, upstream, dialects, explain, simulate)
+_COMMANDS = (serve, check, keys, demo, upstream, dialects, explain, simulate)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -126,6 +126,7 @@ class MemoryLimiter:
         self._uses: LRUCache[str, _Use] = LRUCache(MOST_KEYS)
 
     async def enter(self, key: str, limits: Limits, tokens: int) -> Standing:
+        """Take room for a call, or say why there is none."""
         return self.take(key, limits, tokens)
 
     def take(self, key: str, limits: Limits, tokens: int) -> Standing:
@@ -154,6 +155,7 @@ class MemoryLimiter:
         )
 
     def leave(self, ticket: Ticket, tokens: int) -> None:
+        """The call is over."""
         use = ticket.place
         assert isinstance(use, _Use), "it was taken here"
         use.forget(int(self._clock() // 1))

@@ -129,6 +129,7 @@ class RedisLimiter:
         """By key, what prolongs its leases."""
 
     async def enter(self, key: str, limits: Limits, tokens: int) -> Standing:
+        """Take room for a call, or say why there is none."""
         answer: asyncio.Future[Standing | None] = asyncio.get_running_loop().create_future()
         self._link.background(self._enter(key, limits, tokens, answer))  # goes on if the caller is cancelled
         standing = None
@@ -141,6 +142,7 @@ class RedisLimiter:
         return self._alone.take(key, limits, tokens) if standing is None else standing
 
     def leave(self, ticket: Ticket, tokens: int) -> None:
+        """The call is over: that is told in the background."""
         if not isinstance(ticket.place, str):  # taken while Redis was away
             self._alone.leave(ticket, tokens)
             return

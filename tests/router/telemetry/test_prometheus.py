@@ -342,6 +342,7 @@ async def test_the_readme_lists_what_a_router_with_traffic_exports_and_nothing_e
         )
         first = await create(router, True)
         await create(router, False, previous_response_id=first.id)
+        await create(router, False, litellm_metadata={"user_api_key_alias": "web"})  # as the proxy says it
         for upstream in upstreams[:2]:
             misbehave(upstream, "500")
         await create(router, False)

@@ -75,12 +75,13 @@ class InRedis:
     def _owner(self, name: str) -> Redis:
         if len(self.clients) == 1:
             return self.clients[0]
-        slot = self.clients[0].execute_command("CLUSTER", "KEYSLOT", name)  # type: ignore[no-untyped-call]  # redis-py
-        return self.clients[(slot > 5460) + (slot > 10922)]
+        slot: int = self.clients[0].execute_command("CLUSTER", "KEYSLOT", name)  # type: ignore[no-untyped-call]  # redis-py
+        owner: Redis = self.clients[(slot > 5460) + (slot > 10922)]
+        return owner
 
     def pass_time(self, key: str, seconds: float) -> None:
         """Nobody can set the clock of Redis: what it knows is made older instead."""
-        minute, calls = cast("RedisLimiter", self.one)._keys(key)
+        minute, calls = self.one._keys(key)
         known, leases = self._hash(minute), self._hash(calls)
         with self._owner(minute).pipeline() as pipe:
             pipe.delete(minute)
@@ -92,9 +93,9 @@ class InRedis:
 
     async def in_flight(self, key: str) -> int:
         for limiter in (self.one, self.other):
-            for tasks in list(cast("RedisLimiter", limiter)._leaving.values()):
+            for tasks in list(limiter._leaving.values()):
                 await asyncio.wait(set(tasks))
-        return len(self._hash(cast("RedisLimiter", self.one)._keys(key)[1]))
+        return len(self._hash(self.one._keys(key)[1]))
 
     async def aclose(self) -> None:
         for link in self.links:
@@ -233,7 +234,7 @@ async def test_a_call_that_is_cancelled_anywhere_leaves_nothing_in_flight(counti
 async def let_go(counting: Counting, expected: int = 0) -> None:
     """Wait until so many are in flight: the answer to one that was cancelled may be on its way."""
     if isinstance(counting, InRedis):
-        limiter = cast("RedisLimiter", counting.one)
+        limiter = counting.one
         await eventually(lambda: not limiter._link._background._mine(), "what runs in the background")
     assert await counting.in_flight("k") == expected
 
