@@ -26,15 +26,20 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 def make_router(config: ProxyConfig, settings: Mapping[str, object] | None = None) -> Router:
     """The Router of a file. `settings`: instead of its own. Raises `ConfigurationError` that names the file's line."""
-    settings = cast("dict[str, Any]", config.router_settings if settings is None else settings)  # checked already
-    if config.general.keys:  # whose a response is must be known
-        named = cast("list[str]", settings.get("optional_pre_call_checks") or [])
-        if _HOME.isdisjoint(named):
-            settings = {**settings, "optional_pre_call_checks": [*named, "responses_api_deployment_check"]}
+    given = cast("dict[str, Any]", config.router_settings if settings is None else settings)  # checked already
+    given = _with_homes(given) if config.general.keys else given
     try:
-        return Router(config.model_list, callbacks=config.callbacks, **settings)
+        return Router(config.model_list, callbacks=config.callbacks, **given)
     except ConfigurationError as error:
         raise placed(config, error) from None
+
+
+def _with_homes(settings: dict[str, Any]) -> dict[str, Any]:
+    """`settings` with the check that knows whose a response is."""
+    named = cast("list[str]", settings.get("optional_pre_call_checks") or [])
+    if not _HOME.isdisjoint(named):
+        return settings
+    return {**settings, "optional_pre_call_checks": [*named, "responses_api_deployment_check"]}
 
 
 def check_exposure(host: str, config: ProxyConfig, *, allowed: bool) -> None:

@@ -18,7 +18,7 @@ from router.proxy.settings import ProxySettings
 from router.router import Router
 
 if TYPE_CHECKING:
-    from router.proxy.keys.book import KeyBook
+    from router.proxy.keys.known import KnownKeys
 
 LARGEST_BODY: Final = 1024 * 1024
 """Bytes of a request."""
@@ -46,10 +46,10 @@ class KeyEndpoints:
     async def generate(self, exchange: Exchange) -> None:
         """POST /key/generate: make a key. It is told this once."""
         body = await self._body(exchange)
-        book = self._book()
+        known = self._known()
         grant, key = made(body, self._now())
         self._free(grant)
-        _saved(await book.save(grant))
+        _saved(await known.book.save(grant))
         await self._tell(exchange, {"key": key, **self._told(grant)})
 
     async def regenerate(self, exchange: Exchange, name: str) -> None:
@@ -71,11 +71,11 @@ class KeyEndpoints:
         if body or not 0 < len(names) <= MOST_AT_ONCE:
             said = f"keys: give a list of 1 to {MOST_AT_ONCE:,} keys, by token, key_alias, or themselves; nothing else"
             raise BadRequestError(said, param="keys", code="invalid_argument")
-        book = self._book()
-        grants = [await self._kept(book, name) for name in names]
+        known = self._known()
+        grants = [await self._kept(name) for name in names]
         for grant in grants:
-            await book.drop(grant)
-            self._keys.forget(grant)
+            await known.book.drop(grant)
+            known.forget(grant.digest)
         await exchange.answer(200, jsonio.dumps({"deleted_keys": [grant.id for grant in grants]}))
 
     async def info(self, exchange: Exchange) -> None:
@@ -91,8 +91,8 @@ class KeyEndpoints:
         asked = exchange.parameters()
         page, size = _count(asked, "page", 1), _count(asked, "size", 100)
         full = asked.get("return_full_object", "false") == "true"
-        book = self._keys.book
-        grants = [*self._keys.configured, *([] if book is None else await book.all())]
+        known = self._keys.known
+        grants = [*self._keys.configured, *([] if known is None else await known.book.all())]
         shown = grants[(page - 1) * size : page * size]
         keys: list[Json] = [self._told(grant) if full else grant.id for grant in shown]
         counts: JsonObject = {
@@ -103,24 +103,24 @@ class KeyEndpoints:
         await self._tell(exchange, {"keys": keys, **counts})
 
     async def _change(self, exchange: Exchange, name: str, body: Mapping[str, Json], *, rotate: bool) -> None:
-        book = self._book()
-        before = await self._kept(book, name)
+        known = self._known()
+        before = await self._kept(name)
         after, key = changed(before, body, self._now()), None
         self._free(after)
         if rotate:
             after, key = rotated(after)
-        _saved(await book.save(after, before))
-        self._keys.forget(before)
+        _saved(await known.book.save(after, before))
+        known.forget(before.digest)
         await self._tell(exchange, {**({} if key is None else {"key": key}), **self._told(after)})
 
     async def _body(self, exchange: Exchange) -> dict[str, Json]:
         return await exchange.json(LARGEST_BODY, self._timeout)
 
-    def _book(self) -> KeyBook:
-        """Where keys are kept. Raises `BadRequestError` that says why they can't be."""
-        if self._keys.book is None:
+    def _known(self) -> KnownKeys:
+        """The keys that can be changed. Raises `BadRequestError` that says why none can be."""
+        if self._keys.known is None:
             raise BadRequestError(str(self._keys.unkept), code="keys_not_kept")
-        return self._keys.book
+        return self._keys.known
 
     def _free(self, grant: Grant) -> None:
         """Raises `ConflictError` if the configuration has a key of this name, or this very key."""
@@ -129,7 +129,7 @@ class KeyEndpoints:
         if grant.key_alias is not None and grant.key_alias in {each.key_alias for each in self._keys.configured}:
             _saved("alias")
 
-    async def _kept(self, book: KeyBook, name: str) -> Grant:
+    async def _kept(self, name: str) -> Grant:
         """The grant of this name, if it can be changed. Raises `NotFoundError`, `BadRequestError`."""
         grant = await self._one(name)
         if grant.created is None:
@@ -143,8 +143,8 @@ class KeyEndpoints:
         for each in self._keys.configured:
             if name in (each.id, each.key_alias) or shown == each.digest:
                 return each
-        book = self._keys.book
-        found = None if book is None else await book.one(_plain(name)) or await book.one(shown)
+        known = self._keys.known
+        found = None if known is None else await known.book.one(_plain(name)) or await known.book.one(shown)
         if found is None:
             raise NotFoundError("there is no such key", param="key", code="key_not_found")  # which may be one: unsaid
         return found

@@ -22,7 +22,6 @@ from router.request import Request
 from router.router import Router
 
 if TYPE_CHECKING:
-    from router.proxy.keys.book import KeyBook
     from router.proxy.keys.known import KnownKeys
 
 _SERVED: Final = frozenset({"responses", "conversations", "chat", "deployments", "models"})
@@ -49,9 +48,8 @@ class Keys:
         self._wall = wall_clock(router._clock)
         self._configured: Mapping[str, Holder] = {}
         self._limiter: Limiter = MemoryLimiter(router._clock)
-        self.book: KeyBook | None = None
-        """Where keys are kept that are made while the proxy runs; None: they can't be, `unkept` says why."""
-        self._known: KnownKeys | None = None
+        self.known: KnownKeys | None = None
+        """Those that are made while the proxy runs; None: they can't be, `unkept` says why."""
         self._open = self._master is None
         self.take(settings.keys)
         self.unkept = self._open_book()
@@ -95,17 +93,12 @@ class Keys:
         if self._master is not None and hmac.compare_digest(told, self._master):
             return MASTER
         holder = self._configured.get(told)
-        if holder is None and self._known is not None:
-            holder = await self._known.find(told)
+        if holder is None and self.known is not None:
+            holder = await self.known.find(told)
         if holder is None or holder.grant is None:
             raise AuthenticationError("the API key is not valid", code="invalid_api_key")
         self._good(holder.grant)
         return holder
-
-    def forget(self, grant: Grant) -> None:
-        """A key was changed, or is no more."""
-        if self._known is not None:
-            self._known.forget(grant.digest)
 
     def authorize(self, holder: Holder, path: tuple[str, ...]) -> None:
         """Raises `PermissionDeniedError` if the path is the operator's, and the key is not the master key."""
@@ -179,8 +172,8 @@ class Keys:
             return "only the master key can make keys: set general_settings.master_key"
         if not self._isolates:
             return _ALIKE
-        self.book = KeyBook(stores.link, stores.transcript_link, prefix=prefix)
-        self._known = KnownKeys(self.book, self._router._clock)
+        book = KeyBook(stores.link, stores.transcript_link, prefix=prefix)
+        self.known = KnownKeys(book, self._router._clock)
         return None
 
 

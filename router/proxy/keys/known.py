@@ -34,7 +34,8 @@ class KnownKeys:
     """One for each process. `clock` tells seconds."""
 
     def __init__(self, book: KeyBook, clock: Callable[[], float]) -> None:
-        self._book = book
+        self.book = book
+        """Where they are kept."""
         self._clock = clock
         self._entries: LRUCache[str, _Entry] = LRUCache(MOST_KNOWN)
 
@@ -51,7 +52,7 @@ class KnownKeys:
             return entry.holder
         before, entry.asked = entry.asked, now  # others need not ask too
         try:
-            grant = await self._book.find(digest)
+            grant = await self.book.find(digest)
         except OutageError:
             if now - entry.found >= KNOWN:
                 raise _unknown() from None
@@ -62,12 +63,12 @@ class KnownKeys:
         return self._learn(digest, grant, entry.holder)
 
     def forget(self, digest: str) -> None:
-        """Look the key up again when it is shown next."""
+        """The key was changed, or is no more: look it up again when it is shown next."""
         self._entries.pop(digest, None)
 
     async def _ask(self, digest: str) -> Grant | None:
         try:
-            return await self._book.find(digest)
+            return await self.book.find(digest)
         except OutageError:
             raise _unknown() from None
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 from providers import errors
+from providers.usage import TokenUsage
 from router.telemetry.prometheus import families as metrics
 from router.telemetry.prometheus.families import COUNTED, OTHER, UNKNOWN, Family
 from router.telemetry.record import AttemptRecord, CallRecord
@@ -107,6 +108,7 @@ class _Calls:
             self.unpriced.value += 1
 
 
+_UNUSED: Final = TokenUsage()
 _TOKENS: Final = ("input", "output", "cache_read", "cache_write", "reasoning")
 
 
@@ -187,11 +189,10 @@ class Tally:
             else:
                 name = OTHER
         self.count(metrics.KEY_REQUESTS, (name, record.status)).value += 1
-        if record.usage is not None:
-            self.count(metrics.KEY_TOKENS, (name, "input")).value += record.usage.input_tokens
-            self.count(metrics.KEY_TOKENS, (name, "output")).value += record.usage.output_tokens
-        if record.cost is not None:
-            self.count(metrics.KEY_COST, (name,)).value += record.cost
+        usage = record.usage or _UNUSED
+        self.count(metrics.KEY_TOKENS, (name, "input")).value += usage.input_tokens
+        self.count(metrics.KEY_TOKENS, (name, "output")).value += usage.output_tokens
+        self.count(metrics.KEY_COST, (name,)).value += record.cost or 0.0
 
     def _attempt(self, attempt: AttemptRecord) -> None:
         key = attempt.group, attempt.deployment_id, attempt.provider, attempt.status, attempt.error_type

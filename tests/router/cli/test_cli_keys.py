@@ -147,6 +147,8 @@ def test_check_shows_keys_and_nothing_secret(
     path.write_text(CONFIG.replace("HASH", "0a" * 32))
     assert main(["check", str(path)]) == 0
     shown = capsys.readouterr().out
+    with path.open("a") as file:
+        file.write("router_settings: {optional_pre_call_checks: [tags, responses_api_deployment]}\n")
     for line in (
         "master key: none: nobody is the operator",
         "key: web: gpt; 60 rpm, $5 per 1d",
@@ -156,6 +158,7 @@ def test_check_shows_keys_and_nothing_secret(
         assert line in shown
     assert main(["check", str(path), "--json"]) == 0
     told: Any = json.loads(shown_json := capsys.readouterr().out)
+    assert told["checks"] == ["Tags", "ResponsesApiDeployment"]
     assert [key["key_alias"] for key in told["keys"]] == ["web", "batch"]
     assert told["keys"][1] == {"key_alias": "batch", "models": [], "blocked": True, "expires": 1893456000.0}
     for text in (shown, shown_json):

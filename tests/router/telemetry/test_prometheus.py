@@ -419,6 +419,18 @@ def test_a_fleet_that_changes_all_the_time_is_bounded(monkeypatch: pytest.Monkey
     assert len(tally._attempts) <= 2
 
 
+def test_keys_that_come_and_go_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tallies, "MOST_KEYS", 2)
+    tally = Tally()
+    for name in ("a", "b", "c", "a", "d"):
+        tally.add(_record(key=name))
+    assert _values(tally, "homing_key_requests_total") == {
+        ("a", "succeeded"): 2,
+        ("b", "succeeded"): 1,
+        (OTHER, "succeeded"): 2,
+    }
+
+
 def test_what_several_threads_count_at_once_is_all_there() -> None:
     tally = Tally()
     interval = sys.getswitchinterval()

@@ -18,6 +18,7 @@ from providers.errors import ConfigurationError
 from providers.simulated import Behaviour, SimulatedUpstream
 from router import CallRecord, Router
 from router.proxy.app import Proxy
+from router.proxy.holder import Grant
 
 KEYS = (
     configured("all"),
@@ -141,6 +142,8 @@ def test_a_call_cannot_turn_to_a_model_that_its_key_is_not_for(world: World, arg
     assert world.by("gpt-only").create(**allowed).status_code == 200
     assert world.by("all").create(**{argument: form}).status_code == 200
     assert world.upstreams[1].calls == calls
+    by_group: dict[str, Any] = {argument: [{"other": ["gpt"]}]}  # the group of the alias that is asked for
+    assert error(world.by("wild").create("nickname", **by_group)) == (403, "model_not_allowed")
 
 
 def test_what_is_the_operators_takes_the_master_key(world: World) -> None:
@@ -367,7 +370,8 @@ def test_a_budget(fresh: World) -> None:
         "the budget of key 'config:poor' has no room: $0 of $0 per lifetime spent"
     )
     assert "retry-after" not in refused.headers
-    assert fresh.by("all").create().status_code == 200
+    for alias in ("all", "master"):
+        assert fresh.by(alias).create().status_code == 200
 
 
 # what there is of keys
@@ -415,3 +419,21 @@ def test_a_model_of_a_query_is_one(world: World) -> None:
     assert error(answer) == (400, "invalid_argument")
     assert error(world.by("gpt-only").get("/v1/responses/resp_1", model="other")) == (403, "model_not_allowed")
     assert json.loads(answer.text)["error"]["param"] == "model"
+
+
+def test_a_stream_that_is_left_has_used_what_was_assumed(fresh: World) -> None:
+    client = fresh.by("small")
+    misbehave(fresh.upstreams[0], "stall_after_output", cut_after=2)
+    with client.streaming(max_output_tokens=140) as stream:
+        lines = stream.iter_text()
+        next(lines)
+    until(lambda: fresh.records, "the end of the stream")
+    assert fresh.records[0].status in ("abandoned", "cancelled")
+    refused = client.create("other", max_output_tokens=100)
+    assert error(refused) == (429, "rate_limit_exceeded")
+    assert refused.json()["error"]["type"] == "tokens"
+
+
+def test_a_grant_does_not_show_what_is_secret_of_it() -> None:
+    grant = Grant(id="key_1", digest="0a" * 32, key_alias="web", models=("a",))
+    assert repr(grant) == "<Grant 'web'>"

@@ -26,6 +26,7 @@ from router.proxy.keys import book as books
 from router.proxy.keys.book import KeyBook
 from router.proxy.keys.limits import WINDOW, Limiter, MemoryLimiter, Standing, Ticket
 from router.proxy.keys.redis_limits import RedisLimiter
+from router.stores.redis_client import Command
 from router.stores.redis_link import RedisLink
 from router.stores.redis_url import RedisSettings
 
@@ -39,16 +40,19 @@ class Counting(Protocol):
     @property
     def one(self) -> Limiter:
         """That of one process."""
+        ...
 
     @property
     def other(self) -> Limiter:
         """That of another; in memory there is none, and it is the same."""
+        ...
 
     def pass_time(self, key: str, seconds: float) -> None:
         """So much later."""
 
     async def in_flight(self, key: str) -> int:
         """Calls that are counted so, once all is told."""
+        ...
 
 
 class InMemory:
@@ -247,8 +251,8 @@ async def test_a_call_in_flight_is_renewed_and_counts_for_a_while_after_a_crash(
     with server.client() as client:
         ticket = await admitted(quick, limits)
         calls = quick._keys("k")[1]
-        first = client.hget(calls, ticket.held)
-        await eventually(lambda: (client.hget(calls, ticket.held) or "") > first, "a renewal")
+        first = str(client.hget(calls, ticket.held))
+        await eventually(lambda: str(client.hget(calls, ticket.held)) > first, "a renewal")
         assert (await refused(other, limits)).refused == "parallel requests"
         quick.leave(ticket, 0)
         await eventually(lambda: not client.exists(calls), "the end of the call")
@@ -265,21 +269,92 @@ async def test_a_call_in_flight_is_renewed_and_counts_for_a_while_after_a_crash(
         await link.aclose()
 
 
-async def test_a_renewal_does_not_bring_back_what_is_over(server: Server) -> None:
+async def test_a_call_waits_for_the_word_that_the_one_before_is_over(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     limits = Limits(parallel=1)
     link = RedisLink(RedisSettings.parse(f"redis://127.0.0.1:{server.port}"), timeout=PATIENCE)
+    limiter = RedisLimiter(link, Clock(), prefix="waiting")
+    ticket = await admitted(limiter, limits)
+    run, go = link.run, asyncio.Event()
+    await asyncio.gather(*(run(("PING",)) for _ in range(4)))  # so that there are connections for all
+
+    async def late(command: Command) -> object:
+        if command[5] == ticket.held:  # the word of its end
+            await go.wait()
+        return await run(command)
+
+    monkeypatch.setattr(link, "run", late)
+    limiter.leave(ticket, 0)
+    following = asyncio.ensure_future(limiter.enter("k", limits, 0))
+    for _ in range(3):
+        await run(("PING",))  # so long that an answer would have come
+    go.set()
+    second = (await following).ticket
+    assert second is not None
+    limiter.leave(second, 0)
+    await eventually(lambda: not link._background._mine(), "what runs in the background")
+    await link.aclose()
+
+
+async def test_a_renewal_does_not_bring_back_what_is_over(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = RedisLink(RedisSettings.parse(f"redis://127.0.0.1:{server.port}"), timeout=PATIENCE)
     limiter = RedisLimiter(link, Clock(), prefix="overtaken")
+    ticket = await admitted(limiter, Limits(parallel=1))
+    run, go = link.run, asyncio.Event()
+    await asyncio.gather(*(run(("PING",)) for _ in range(4)))  # so that there are connections for all
+
+    async def late(command: Command) -> object:
+        if command[2] == 1:  # a renewal: it has but one key
+            await go.wait()
+        return await run(command)
+
+    monkeypatch.setattr(link, "run", late)
+    limiter._renew()
+    await asyncio.sleep(0)  # the renewal is on its way
+    limiter.leave(ticket, 0)
+    for _ in range(3):
+        await run(("PING",))  # so long that a word of the end would have come
+    go.set()
+    await eventually(lambda: not link._background._mine(), "what runs in the background")
     with server.client() as client:
-        calls = limiter._keys("k")[1]
-        for _ in range(50):
-            ticket = await admitted(limiter, limits)
-            limiter._renew()
-            await asyncio.sleep(0)  # the renewal is on its way
-            limiter.leave(ticket, 0)
-            await eventually(lambda: not link._background._mine(), "what runs in the background")
-            assert not client.exists(calls)
+        assert not client.exists(limiter._keys("k")[1])
     assert limiter._renewal is None
     await link.aclose()
+
+
+@pytest.mark.parametrize("full", [False, True])
+async def test_who_leaves_when_the_answer_has_come_has_taken_nothing(
+    server: Server, monkeypatch: pytest.MonkeyPatch, full: bool
+) -> None:
+    limits = Limits(parallel=1)
+    link = RedisLink(RedisSettings.parse(f"redis://127.0.0.1:{server.port}"), timeout=PATIENCE)
+    limiter = RedisLimiter(link, Clock(), prefix=f"left-{full}")
+    before = [await admitted(limiter, limits)] if full else []
+    asked: list[Any] = []
+    for answered in (False, True):
+        with monkeypatch.context() as patch:
+            patch.setattr(link, "background", asked.append)
+            waiting = asyncio.ensure_future(limiter.enter("k", limits, 0))
+            await asyncio.sleep(0)
+        if answered:
+            await asked.pop()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        if not answered:
+            await asked.pop()
+        await eventually(lambda: not link._background._mine(), "what runs in the background")
+        assert len(limiter._held) == len(before)
+    for ticket in before:
+        limiter.leave(ticket, 0)
+    tickets = [await admitted(limiter, Limits(parallel=5)) for _ in range(3)]
+    for ticket in tickets:  # together
+        limiter.leave(ticket, 0)
+    await admitted(limiter, limits)
+    await link.aclose()
+    assert limiter._renewal is not None
+    limiter._renewal.cancel()
 
 
 async def test_while_redis_is_away_each_process_counts_for_itself(
@@ -291,6 +366,11 @@ async def test_while_redis_is_away_each_process_counts_for_itself(
     limits = Limits(requests=3, parallel=2)
     before = await admitted(limiter, limits)
     server.kill()
+    leaving = asyncio.ensure_future(limiter.enter("k", limits, 0))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.wait({leaving})
+    await eventually(lambda: not link._background._mine(), "what runs in the background")
     taken = [await admitted(limiter, limits) for _ in range(2)]
     assert (await refused(limiter, limits)).refused == "parallel requests"
     for ticket in (before, *taken):
@@ -401,7 +481,7 @@ class Model(RuleBasedStateMachine):
         entry[1] = used
         self.limiter.leave(ticket, used)
 
-    @rule(seconds=st.floats(0, 90))
+    @rule(seconds=st.floats(0, 90) | st.floats(0, 1) | st.floats(WINDOW - 1, WINDOW + 1))
     def wait(self, seconds: float) -> None:
         self.clock.now += seconds
 
