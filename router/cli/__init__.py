@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from router.cli import check, completion, demo, dialects, exits, explain, serve, simulate, upstream
+from router.cli import check, completion, demo, dialects, exits, explain, keys, serve, simulate, upstream
 from router.cli.parsing import Commands, Parser
 
-_COMMANDS = (serve, check, explain, simulate, dialects, demo, upstream)
+_COMMANDS = (serve, check, keys, explain, simulate, dialects, demo, upstream)
 _EXAMPLES = """\
 start here:
   homing demo

@@ -11,10 +11,12 @@ from rich.text import Text
 
 from providers.errors import ConfigurationError
 from router.cli import exits
+from router.cli.keys import limits
 from router.cli.output import console, sheet
 from router.cli.parsing import Commands, takes_file
 
 if TYPE_CHECKING:
+    from router.config.keys import ConfiguredKey
     from router.config.proxy_file import ProxyConfig
     from router.router import Router
 
@@ -117,9 +119,16 @@ def _described(config: ProxyConfig, router: Router) -> dict[str, Any]:
         "checks": [type(check).__name__ for check in router._given],
         "callbacks": list(config.callbacks),
         "master_key": config.general.master_key is not None,
+        "keys": [_key(key) for key in config.general.keys],
         "redis": settings.redis() is not None,
         "notes": list(config.notes),
     }
+
+
+def _key(key: ConfiguredKey) -> dict[str, Any]:
+    """A virtual key, without what is secret of it."""
+    terms = key.model_dump(exclude={"key", "key_hash", "metadata"}, exclude_defaults=True)
+    return {**terms, "models": list(key.models)}
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -140,7 +149,12 @@ def _show(found: dict[str, Any]) -> None:
             out.print(Text(f"{field}: {group['name']} → {', '.join(targets)}"))
     for name in ("default_fallbacks", "checks", "callbacks"):
         out.print(Text(f"{name}: {', '.join(found[name]) or 'none'}"))
-    out.print(f"master key: {'set' if found['master_key'] else 'none: only this machine may use the proxy'}")
+    alone = "none: nobody is the operator" if found["keys"] else "none: only this machine may use the proxy"
+    out.print(f"master key: {'set' if found['master_key'] else alone}")
+    for key in found["keys"]:
+        models = ", ".join(key["models"]) or "all models"
+        state = ", blocked" if key.get("blocked") else ""
+        out.print(Text(f"key: {key['key_alias']}: {models}; {limits(key) or 'no limits'}{state}"), soft_wrap=True)
     out.print(f"Redis: {'shared with others that use it' if found['redis'] else 'none: memory of one process'}")
     for note in found["notes"]:
         out.print(Text(f"note: {note}", "dim"), soft_wrap=True)

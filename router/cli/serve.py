@@ -25,7 +25,8 @@ examples:
       serve the groups of config.yaml at http://127.0.0.1:4000, with /v1 and
       without
   homing serve --config config.yaml --host 0.0.0.0 --port 80 --json-logs
-      for other machines, which needs a master_key; with a log for programs
+      for other machines, which needs a master_key or keys;
+      with a log for programs
   homing serve --config config.yaml --workers 4 --reload
       four processes, which take changes of the file at once
 
@@ -34,9 +35,9 @@ signals:
       take no more requests, let those that are there end for --grace seconds,
       exit with 0
   SIGHUP
-      read the configuration again: its deployments take the place of the
-      former ones at once, what is in flight ends where it is; with a problem
-      in it, nothing changes. What needs a new start is said in the log.
+      read the configuration again: its deployments and keys take the place of
+      the former ones at once, what is in flight ends where it is; with a
+      problem in it, nothing changes. What needs a new start is said in the log.
 """
 
 
@@ -64,7 +65,7 @@ def register(commands: Commands) -> None:
     )
     parser.add_argument("--reload", action="store_true", help="read the configuration again when it has changed, too")
     parser.add_argument(
-        "--allow-unauthenticated", action="store_true", help="let other machines in even if there is no master_key"
+        "--allow-unauthenticated", action="store_true", help="let other machines in even if there is no key"
     )
     parser.add_argument(
         "--workers",
@@ -141,5 +142,5 @@ def _greet(config: ProxyConfig, listening: socket.socket) -> None:
     for note in config.notes:
         print(f"note: {note}")
     body = json.dumps({"model": next(iter(groups), "gpt"), "input": "Hello"})
-    key = " -H 'authorization: Bearer '\"$KEY\"" if config.general.master_key else ""
+    key = " -H 'authorization: Bearer '\"$KEY\"" if config.general.master_key or config.general.keys else ""
     print(f"Try: curl {url}/v1/responses{key} -H 'content-type: application/json' -d '{body}'", flush=True)

@@ -26,7 +26,10 @@ GENERAL_REFUSED: Mapping[str, str] = {
     **_all(("enable_jwt_auth", "litellm_jwtauth", "enable_oauth2_auth", "enable_oauth2_proxy_auth"), _NO_SIGN_IN),
     **_all(("custom_auth", "custom_auth_settings", "custom_auth_run_common_checks"), _NO_SIGN_IN),
     **_all(("allowed_ips", "use_x_forwarded_for"), "put a firewall or a reverse proxy before the proxy"),
-    **_all(("allowed_routes", "public_routes", "admin_only_routes", "enforced_params"), "every key may use every path"),
+    **_all(
+        ("allowed_routes", "public_routes", "admin_only_routes", "enforced_params"),
+        "the master key may use every path, virtual keys those of models and responses",
+    ),
     **_all(
         ("max_budget", "budget_duration", "litellm_key_header_name"), "not taken here; see budgets of router_settings"
     ),
@@ -67,7 +70,7 @@ GENERAL_IGNORED: Mapping[str, str] = {
     "forward_openai_org_id": "headers of clients are not sent on; set organization of a deployment",
     "coordinate_cooldowns": "cooldowns are shared where Redis is configured",
     "always_include_stream_usage": "streams tell their usage if they are asked to",
-    "user_api_key_cache_ttl": "keys are not cached",
+    "user_api_key_cache_ttl": "a key is looked up again after 2 seconds",
 }
 """Of `general_settings`: left out, with a note."""
 

@@ -8,12 +8,15 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 from providers import errors
+from providers.usage import TokenUsage
 from router.telemetry.prometheus import families as metrics
 from router.telemetry.prometheus.families import COUNTED, OTHER, UNKNOWN, Family
 from router.telemetry.record import AttemptRecord, CallRecord
 
 MOST_DEPLOYMENTS: Final = 10_000
 """Deployments told apart; those that come later, in a fleet that changes all the time, are `(other)`."""
+MOST_KEYS: Final = 1_000
+"""Keys told apart; those that come later are `(other)`."""
 MOST_REMEMBERED: Final = 50_000
 """Combinations of which it is remembered what they add to; then that is found anew."""
 _ERRORS: Final = frozenset(
@@ -108,6 +111,7 @@ class _Calls:
             self.unpriced.value += 1
 
 
+_UNUSED: Final = TokenUsage()
 _TOKENS: Final = ("input", "output", "cache_read", "cache_write", "reasoning")
 
 
@@ -118,6 +122,7 @@ class Tally:
         self._lock = threading.Lock()
         self._series: dict[Family, dict[Labels, Count]] = {family: {} for family in COUNTED}
         self._deployments: set[str] = {""}
+        self._keys: set[str] = set()
         self._calls: dict[object, _Calls] = {}
         self._attempts: dict[object, tuple[Count, Distribution]] = {}
 
@@ -141,6 +146,8 @@ class Tally:
             calls.add(record)
             for attempt in record.attempts:
                 self._attempt(attempt)
+            if record.key is not None:
+                self._key(record, record.key)
             if record.affinity is not None:
                 self.count(metrics.AFFINITY, (record.group or UNKNOWN, record.affinity)).value += 1
 
@@ -177,6 +184,18 @@ class Tally:
                 return OTHER
             known.add(name)
         return name
+
+    def _key(self, record: CallRecord, name: str) -> None:
+        if name not in self._keys:
+            if len(self._keys) < MOST_KEYS:
+                self._keys.add(name)
+            else:
+                name = OTHER
+        self.count(metrics.KEY_REQUESTS, (name, record.status)).value += 1
+        usage = record.usage or _UNUSED
+        self.count(metrics.KEY_TOKENS, (name, "input")).value += usage.input_tokens
+        self.count(metrics.KEY_TOKENS, (name, "output")).value += usage.output_tokens
+        self.count(metrics.KEY_COST, (name,)).value += record.cost or 0.0
 
     def _attempt(self, attempt: AttemptRecord) -> None:
         key = attempt.group, attempt.deployment_id, attempt.provider, attempt.status, attempt.error_type
