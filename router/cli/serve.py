@@ -37,7 +37,7 @@ signals:
   SIGHUP
       read the configuration again: its deployments and keys take the place of
       the former ones at once, what is in flight ends where it is; with a
-      problem in it, nothing changes. What needs a new start is said in the log.
+      problem in it, nothing changes. What needs a new start is in the log.
 """
 
 

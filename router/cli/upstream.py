@@ -36,7 +36,8 @@ def register(commands: Commands) -> None:
         "upstream",
         help="run a simulated deployment on this machine",
         description=(
-            "Run a simulated deployment that speaks the Responses API and keeps\nconversations, over HTTP, until Ctrl-C."
+            "Run a simulated deployment that speaks the Responses API and keeps\n"
+            "conversations, over HTTP, until Ctrl-C."
         ),
     )
     parser.examples = _examples
