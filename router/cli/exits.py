@@ -14,7 +14,7 @@ MEANINGS: Final = {
     OK: "done; a server ended as it was told to (Ctrl-C, SIGTERM)",
     FOUND: (
         "a problem was found: the configuration is wrong (check), nobody could\n"
-        "serve the call (explain), a call was lost (demo)"
+        "serve the call (explain), a call was lost (demo), a proxy refused (keys)"
     ),
     USAGE: "it can't be done as asked: an option, a file, a configuration is wrong",
     INTERRUPTED: "interrupted (Ctrl-C)",

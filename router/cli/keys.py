@@ -7,25 +7,26 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote
+
+from rich.text import Text
 
 from router.cli import exits
 from router.cli.output import console, sheet
-
-if TYPE_CHECKING:
-    from router.cli.parsing import Commands, Parser
+from router.cli.parsing import Commands, Parser
 
 MASTER_KEY: Final = "LITELLM_MASTER_KEY"
 """The environment variable that holds the master key: the proxy reads it too, where its file has none."""
 PATIENCE: Final = 30.0
 """Seconds that the proxy may take to answer."""
 _URL: Final = "http://127.0.0.1:4000"
-_EPILOG: Final = f"""\
+_EXAMPLES: Final = f"""\
 examples:
-  export {MASTER_KEY}=sk-...
-  homing keys create --alias web --model gpt-5 --rpm 60 --max-budget 10
-      a key for one group, with limits; it is shown this once
+  homing keys create --alias web --model gpt-5 --rpm 60
+      a key for one group, with a limit; it is shown this once
+  homing keys create --max-budget 10 --budget-duration 1d --duration 30d
+      one that may spend ten dollars a day, for thirty days
   homing keys list
   homing keys rotate web
       another key in the place of the one called web, with all that it has;
@@ -35,13 +36,10 @@ examples:
       a key for general_settings.keys of a configuration, and its key_hash,
       without asking anybody
 
-The proxy is asked over HTTP, with its master key: so this works from any
-machine, needs to know nothing of its Redis, and every key is checked by who
-lets it in. Keys are named by their alias or token; a key itself will do, but
-stays in the history of the shell.
-
-The exit code is 0 if it is done, 1 if the proxy refused or did not answer, 2
-if the question is wrong.
+The proxy is asked over HTTP, with the master key that {MASTER_KEY}
+holds: so this works from any machine, needs to know nothing of its Redis, and
+whoever lets keys in has checked them. Name keys by their alias or token: a key
+itself will do, but stays in the history of the shell.
 """
 _TERMS: Final[Sequence[tuple[str, str, type, str, str]]] = (
     ("--alias", "key_alias", str, "NAME", "what people know the key by; in records and metrics too"),
@@ -68,9 +66,9 @@ def register(commands: Commands) -> None:
         "keys",
         help="make, list, rotate and revoke the keys of a running proxy",
         description="Make, list, rotate and revoke the virtual keys of a running proxy.",
-        epilog=_EPILOG,
+        epilog=_EXAMPLES,
     )
-    actions: Commands = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
+    actions = parser.add_subparsers(title="actions", required=True, metavar="ACTION")
     create = _action(actions, "create", "make a key, which is shown this once")
     for option, name, kind, metavar, told in _TERMS:
         create.add_argument(option, dest=name, type=kind, metavar=metavar, help=told)
@@ -196,14 +194,12 @@ def _show_one(told: dict[str, Any]) -> None:
 
 
 def _show_all(keys: list[dict[str, Any]]) -> None:
-    from rich.text import Text
-
-    names = ("key", "token", "models", "limits", "expires", "from")
-    table = sheet(*names, folded=names)  # what is to be copied is whole
+    table = sheet("key", "token", "models", "limits", "expires", "from", folded=("key", "models", "limits"))
     for each in keys:
         state = " (blocked)" if each["blocked"] else ""
         name, models = (each["key_alias"] or "-") + state, ", ".join(each["models"]) or "all"
-        cells = (name, each["token"], models, limits(each) or "none", each["expires"] or "never", each["source"])
+        expires = (each["expires"] or "never").partition("T")[0]
+        cells = (name, each["token"], models, limits(each) or "none", expires, each["source"])
         table.add_row(*(Text(str(cell)) for cell in cells))
     console().print(table)
 

@@ -58,7 +58,11 @@ class Parser(argparse.ArgumentParser):
     def refuse(self, argument: str) -> NoReturn:
         """End with what is wrong with an argument that is none of this parser's."""
         if argument.startswith("-"):
-            plain = re.sub(r"\x1b\[[\d;]*m", "", self.format_help())  # Python 3.14 colours it
+            inner = [
+                each for action in self._actions if isinstance(action.choices, dict) for each in action.choices.values()
+            ]
+            text = "\n".join(each.format_help() for each in (self, *inner))
+            plain = re.sub(r"\x1b\[[\d;]*m", "", text)  # Python 3.14 colours it
             lines = re.findall(r"^ +-.*", plain, re.MULTILINE)
             options = re.findall(r"--[\w-]+", " ".join(lines))
             self.error(f"there is no option {argument!r}{did_you_mean(argument.partition('=')[0], options)}")

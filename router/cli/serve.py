@@ -25,8 +25,7 @@ examples:
       serve the groups of config.yaml at http://127.0.0.1:4000, with /v1 and
       without
   homing serve --config config.yaml --host 0.0.0.0 --port 80 --json-logs
-      for other machines, which needs a master_key or keys;
-      with a log for programs
+      for other machines, which needs a key in it; with a log for programs
   homing serve --config config.yaml --workers 4 --reload
       four processes, which take changes of the file at once
 
@@ -37,7 +36,8 @@ signals:
   SIGHUP
       read the configuration again: its deployments and keys take the place of
       the former ones at once, what is in flight ends where it is; with a
-      problem in it, nothing changes. What needs a new start is in the log.
+      problem in it, nothing changes. What needs a new start is said in the
+      log.
 """
 
 

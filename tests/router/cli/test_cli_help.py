@@ -113,6 +113,7 @@ def test_the_version(option: str, capsys: pytest.CaptureFixture[str]) -> None:
         ("--verison", "homing: there is no option '--verison'; did you mean '--version'?"),
         ("serve --config c.yaml --prot 80", "homing serve: there is no option '--prot'; did you mean '--port'?"),
         ("serve --cofnig=c.yaml -c d", "homing serve: there is no option '--cofnig=c.yaml'; did you mean '--config'?"),
+        ("keys create --rmp 3", "homing keys: there is no option '--rmp'; did you mean '--rpm'?"),
         ("check a.yaml b.yaml", "homing check: 'b.yaml' is too much"),
         ("serve", "homing serve: the following arguments are required: --config/-c"),
         ("serve -c c.yaml --log-level loud", "homing serve: argument --log-level: invalid choice: 'loud'"),
@@ -145,6 +146,8 @@ def test_what_cannot_be_read_is_explained(typed: str, said: str, capsys: pytest.
         ("demo --conversations 0", exits.USAGE),
         ("upstream --fault nothing", exits.USAGE),
         ("completion bash", exits.OK),
+        ("keys hash --new", exits.OK),
+        ("keys list --master-key-env HOMING_NO_SUCH_VARIABLE", exits.USAGE),
     ],
 )
 def test_exit_codes_are_as_the_help_says(
