@@ -317,8 +317,24 @@ class Response(Routed):
         return "".join(texts)
 
 
+class Conversation(Routed):
+    """A conversation that a deployment keeps."""
+
+    __slots__ = ()
+    id: str
+    object: str
+    created_at: float
+    metadata: View | None
+
+
+class ConversationItem(OutputItem, Routed):
+    """One item of a conversation."""
+
+    __slots__ = ()
+
+
 class ItemPage(Routed):
-    """A page of `input_items`."""
+    """A page of `input_items`, or of a conversation's items."""
 
     __slots__ = ()
     _children = {"data": OutputItem}
