@@ -54,6 +54,14 @@ def _hash(text: str) -> str:
     return text.lower()
 
 
+def _known_models(models: list[str]) -> list[str]:
+    """LiteLLM has names for sets of models: that of all is understood, and no other is taken for a model's."""
+    for name in ("all-team-models", "no-default-models"):
+        if name in models:
+            raise ValueError(f"{name!r} names nothing here; list the models")
+    return ["*" if name == "all-proxy-models" else name for name in models]
+
+
 NO_BUDGET = "budget_duration: says for how long max_budget is; give both"
 Label = Annotated[Printable, Field(max_length=200)]
 Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
@@ -86,7 +94,7 @@ class KeyTerms(Strict):
 
     key_alias: Label | None = None
     """What people know the key by; in records and metrics too. No two keys have the same."""
-    models: list[Name] = Field(default_factory=list)
+    models: Annotated[list[Name], AfterValidator(_known_models)] = Field(default_factory=list)
     """Names that may be asked for, of groups or aliases; `*` stands for any part of one. Empty: all."""
     max_budget: Amount | None = None
     """US dollars that may be spent in `budget_duration`."""

@@ -11,7 +11,7 @@ from providers import jsonio
 from providers.errors import APITimeoutError, BadRequestError, RequestTooLargeError
 from providers.queries import Repeated
 from providers.types import Json
-from router.proxy.holder import MASTER
+from router.proxy.holder import Holder
 
 Message: TypeAlias = "MutableMapping[str, Any]"  # ASGI's own word: what servers and applications tell one another
 Scope: TypeAlias = "MutableMapping[str, Any]"
@@ -34,7 +34,7 @@ class Disconnected(Exception):  # noqa: N818 - nobody's error: the client has le
 class Exchange:
     """Reads the request, writes the answer, notices when the client leaves."""
 
-    __slots__ = ("_headers", "_receive", "_send", "holder", "method", "path", "query", "started")
+    __slots__ = ("_headers", "_holder", "_receive", "_send", "method", "path", "query", "started")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive = receive
@@ -47,10 +47,19 @@ class Exchange:
         self._headers: dict[str, str] = {}
         for name, value in cast("Iterable[tuple[bytes, bytes]]", scope["headers"]):
             self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
-        self.holder = MASTER
-        """Who calls; known once the key was looked at."""
+        self._holder: Holder | None = None
         self.started = False
         """Whether the head of the answer was sent."""
+
+    @property
+    def holder(self) -> Holder:
+        """Who calls. Only once the key was looked at: nobody is taken for the master by default."""
+        assert self._holder is not None, "whoever calls is let in first"
+        return self._holder
+
+    @holder.setter
+    def holder(self, holder: Holder) -> None:
+        self._holder = holder
 
     @property
     def headers(self) -> Mapping[str, str]:

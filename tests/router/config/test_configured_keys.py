@@ -31,10 +31,12 @@ def test_keys_are_read_with_all_that_is_said_of_them(tmp_path: Path) -> None:
     digest = hashlib.sha256(b"sk-bob-0123456789").hexdigest()
     ann, bob = read(
         tmp_path,
-        "key_alias: ann, key: os.environ/ANN, models: [gpt], rpm_limit: 5, max_budget: 2, expires: 2030-01-01T00:00:00",
+        "key_alias: ann, key: os.environ/ANN, models: [gpt, all-proxy-models], rpm_limit: 5, "
+        "max_budget: 2, expires: 2030-01-01T00:00:00",
         f"key_alias: bob, key_hash: {digest.upper()}, expires: 1893456000, tenant: t, metadata: {{a: [1]}}",
     ).keys
-    assert (ann.digest, ann.models, ann.rpm_limit) == (hashlib.sha256(b"sk-ann-0123456789").hexdigest(), ["gpt"], 5)
+    assert ann.digest == hashlib.sha256(b"sk-ann-0123456789").hexdigest()
+    assert (ann.models, ann.rpm_limit) == (["gpt", "*"], 5)
     assert ann.expires == bob.expires == 1893456000.0
     assert (bob.digest, bob.tenant, bob.metadata) == (digest, "t", {"a": [1]})
     assert "sk-ann" not in repr(ann)
@@ -57,6 +59,10 @@ def test_the_keys_of_the_readme_are_right(tmp_path: Path) -> None:
         (["key_alias: a, key: os.environ/BLANK"], "keys[0].key: must be printable ASCII"),
         (["key_alias: a, key: os.environ/NONE"], "keys[0].key: the environment variable 'NONE' is not set"),
         (["key_alias: a, key: os.environ/MASTER"], "keys[0]: is the master key, which may do everything"),
+        (
+            ["key_alias: a, key: os.environ/ANN, models: [all-team-models]"],
+            "keys[0].models: 'all-team-models' names nothing here; list the models",
+        ),
         (["key_alias: a"], "keys[0]: key: give it as os.environ/NAME, or its key_hash, and not both"),
         (["key: os.environ/ANN"], "keys[0]: key_alias: is required"),
         (["key_alias: a, key_hash: 0a0a"], "keys[0].key_hash: must be the SHA-256 of the key"),
