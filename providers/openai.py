@@ -93,7 +93,7 @@ class OpenAI:
         if call.verb is Verb.DELETE and not reply.content.strip():
             return Deleted({"id": call.response_id, "object": "response", "deleted": True})
         try:
-            json = jsonio.loads(reply.content)
+            json, raw = jsonio.exact(reply.content)
         except ValueError:
             raise self._blame(malformed("the reply is not JSON", reply.content), reply) from None
         if not isinstance(json, dict):
@@ -104,7 +104,7 @@ class OpenAI:
             failure = error_in_response(json)
             if failure is not None:
                 raise self._blame(failure, reply)
-        return _VIEWS.get(call.verb, Response)(json)
+        return _VIEWS.get(call.verb, Response)(json, raw=raw)
 
     def events(self, call: Call, deployment: Deployment) -> SseDecoder:
         """A decoder for one streamed reply."""

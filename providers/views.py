@@ -18,6 +18,8 @@ from providers.errors import Attempt
 from providers.types import Affinity, Json
 from providers.usage import Bill, Cost
 
+_set = object.__setattr__  # looked up once: there may be hundreds of events to a call
+
 
 class View:
     """Reads a JSON object by attribute or by key; nested objects and lists come back as views."""
@@ -230,12 +232,20 @@ class IncompleteDetails(View):
 class Routed(View):
     """A view that knows who served it."""
 
-    __slots__ = ("_routing",)
+    __slots__ = ("_raw", "_routing")
     _routing: Routing | None
+    _raw: bytes | None
 
-    def __init__(self, json: dict[str, Json], routing: Routing | None = None) -> None:
+    def __init__(self, json: dict[str, Json], routing: Routing | None = None, raw: bytes | None = None) -> None:
+        """`raw`: the bytes that `json` was read from, if they may be passed on as they are."""
         object.__setattr__(self, "_json", json)
         object.__setattr__(self, "_routing", routing)
+        object.__setattr__(self, "_raw", raw)
+
+    @property
+    def raw(self) -> bytes:
+        """The JSON as it arrived, byte for byte; of an answer that was changed or made here, compact JSON."""
+        return jsonio.dumps(self._json) if self._raw is None else self._raw
 
     @property
     def routing(self) -> Routing:
@@ -361,7 +371,8 @@ class InputTokens(Routed):
 class Event(View):
     """One event of a stream."""
 
-    __slots__ = ()
+    __slots__ = ("_raw",)
+    _raw: bytes | None
     _children = {"response": Response, "item": OutputItem, "part": Content}
     type: str
     sequence_number: int
@@ -379,3 +390,14 @@ class Event(View):
     code: str | None
     message: str
     param: str | None
+
+    def __init__(self, json: dict[str, Json], raw: bytes | None = None) -> None:
+        """`raw`: the bytes that `json` was read from, if they may be passed on as they are."""
+        _set(self, "_json", json)
+        _set(self, "_raw", raw)
+
+    @property
+    def raw(self) -> bytes:
+        """The JSON as it arrived, byte for byte; of an event that was changed or made here, compact JSON."""
+        return jsonio.dumps(self._json) if self._raw is None else self._raw
+

@@ -41,6 +41,7 @@ def server(proxy: Proxy, *, grace: float = 30.0) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         lifespan="on",
+        proxy_headers=False,
         backlog=BACKLOG,
         timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=max(1, round(grace)),
