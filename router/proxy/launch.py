@@ -19,6 +19,7 @@ from router.proxy.reloading import Reloader
 from router.proxy.server import loop_factory, server
 from router.proxy.settings import ProxySettings
 from router.router import Router
+from router.transport.base import Transport
 
 _COLLECTION = (10_000, 20, 50)
 """Objects, and rounds of the generations before it, until each generation of objects is collected."""
@@ -29,9 +30,18 @@ def make_router(config: ProxyConfig, settings: Mapping[str, object] | None = Non
     """The Router of a file. `settings`: instead of its own. Raises `ConfigurationError` that names the file's line."""
     settings = cast("dict[str, Any]", config.router_settings if settings is None else settings)  # checked already
     try:
-        return Router(config.model_list, callbacks=config.callbacks, **settings)
+        return Router(config.model_list, callbacks=config.callbacks, http_client=_transport(), **settings)
     except ConfigurationError as error:
         raise placed(config, error) from None
+
+
+def _transport() -> Transport | None:
+    """What costs least for each request; None, the Router's own, where it can't be had."""
+    try:
+        from router.transport.lean_transport import LeanTransport
+    except ImportError:  # without httptools
+        return None
+    return LeanTransport()
 
 
 def check_exposure(host: str, config: ProxyConfig, *, allowed: bool) -> None:
