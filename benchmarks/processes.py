@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from contest import pin
+
 _TICKS = os.sysconf("SC_CLK_TCK")
 _READY = 120.0
 """Seconds that a server may take to start."""
@@ -49,14 +51,24 @@ def memory(pid: int) -> float:
 
 @contextmanager
 def serving(
-    command: Sequence[str | Path], ready: str, *, environ: Mapping[str, str] | None = None, log: Path | None = None
+    command: Sequence[str | Path],
+    ready: str,
+    *,
+    environ: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    last: bool = False,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A server, from when it answers at `ready` until the block ends. Raises `SystemExit` if it never does."""
+    """A server, from when it answers at `ready` until the block ends. Raises `SystemExit` if it never does.
+
+    `last`: keep it, and its children, on the last core.
+    """
     env = {**os.environ, **(environ or {})}
     with (
         open(log or os.devnull, "wb") as said,
         subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=env) as process,
     ):
+        if last:
+            pin(process.pid, last=True)  # before it has children
         try:
             _await(process, ready)
             yield process

@@ -134,8 +134,7 @@ def ours(base: str, folder: Path) -> Iterator[Contender]:
     file.write_text(f"model_list:{entries}\ngeneral_settings:\n  master_key: {KEY}\n")
     code = "from router.cli import main; raise SystemExit(main())"
     command = [sys.executable, "-c", code, "serve", "--config", file, "--port", str(port), "--log-level", "error"]
-    with serving(command, f"http://127.0.0.1:{port}/health/liveness", log=folder / "homing.log") as process:
-        pin(process.pid, last=True)
+    with serving(command, f"http://127.0.0.1:{port}/health/liveness", log=folder / "homing.log", last=True) as process:
         yield Contender("homing", f"http://127.0.0.1:{port}/v1", process.pid)
 
 
@@ -158,8 +157,7 @@ def litellms(base: str, folder: Path, python: Path) -> Iterator[Contender]:
         "NO_DOCS": "True",
     }
     ready = f"http://127.0.0.1:{port}/health/liveliness"
-    with serving(command, ready, environ=environ, log=folder / "litellm.log") as process:
-        pin(process.pid, last=True)
+    with serving(command, ready, environ=environ, log=folder / "litellm.log", last=True) as process:
         yield Contender(f"LiteLLM {version}", f"http://127.0.0.1:{port}/v1", process.pid)
 
 
