@@ -1,4 +1,4 @@
-"""Drives an HTTP server as fast as it answers: `load.py`, in a process of its own. Started by `proxies.py` and `servers.py`.
+"""Drives an HTTP server as fast as it answers, in a process of its own. Started by `proxy.py` and `servers.py`.
 
 Reads orders as lines of JSON, answers each with a line of JSON. An HTTP client would be the bottleneck: this one writes
 one ready-made request on connections that are kept, and looks for no more in the answers than where they end, whether
@@ -111,7 +111,9 @@ class Load:
         """What came of it: medians in seconds."""
         parts, loop = urlsplit(url), asyncio.get_running_loop()
         for _ in range(connections):
-            _, one = await loop.create_connection(lambda: Connection(request, mark, self), parts.hostname, parts.port)
+            _, one = await loop.create_connection(
+                lambda: Connection(request, mark, self), parts.hostname or "", parts.port or 80
+            )
             self._open.add(one)
         began = time.perf_counter()
         await asyncio.sleep(seconds)
@@ -176,7 +178,9 @@ class Driver:
         assert self._process.stdin is not None, "asked for below"
         assert self._process.stdout is not None, "asked for below"
         order = {"url": url, "request": request(url, body, key).decode(), "mark": mark}
-        print(json.dumps({**order, "connections": connections, "seconds": seconds}), file=self._process.stdin, flush=True)
+        print(
+            json.dumps({**order, "connections": connections, "seconds": seconds}), file=self._process.stdin, flush=True
+        )
         found: dict[str, Any] = json.loads(self._process.stdout.readline())
         if found["wrong"]:
             raise SystemExit(f"{url}: {found['wrong']} wrong answers, such as {found['example']}")

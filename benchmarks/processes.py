@@ -84,7 +84,7 @@ def _await(process: subprocess.Popen[bytes], ready: str) -> None:
     until = time.monotonic() + _READY
     while time.monotonic() < until:
         if process.poll() is not None:
-            raise SystemExit(f"{process.args} ended with {process.returncode}")
+            raise SystemExit(f"{process.args!r} ended with {process.returncode}")
         try:
             with urllib.request.urlopen(ready, timeout=5):
                 return
@@ -92,5 +92,5 @@ def _await(process: subprocess.Popen[bytes], ready: str) -> None:
             return  # it answers
         except OSError:
             time.sleep(0.1)
-    print(f"{process.args} did not answer at {ready}", file=sys.stderr)
+    print(f"{process.args!r} did not answer at {ready}", file=sys.stderr)
     raise SystemExit(1)

@@ -103,9 +103,7 @@ def measure(load: Driver, one: Contender, kind: Kind, options: argparse.Namespac
     order = {"mark": kind.mark, "key": KEY}
     alone = load.ask(one.url + kind.path, kind.body, connections=1, seconds=options.seconds / 2, **order)
     before = 0.0 if one.pid is None else cpu(one.pid)
-    many = load.ask(
-        one.url + kind.path, kind.body, connections=options.connections, seconds=options.seconds, **order
-    )
+    many = load.ask(one.url + kind.path, kind.body, connections=options.connections, seconds=options.seconds, **order)
     used = 0.0 if one.pid is None else cpu(one.pid) - before
     one.note(kind, latency=alone["median"], first=alone["first"], rate=many["answers"] / many["seconds"])
     one.note(kind, cpu=used / many["answers"], events=many["events"] / many["answers"])
@@ -133,7 +131,18 @@ def ours(base: str, folder: Path) -> Iterator[Contender]:
     entries = "".join(_DEPLOYMENT.format(base=base, number=number) for number in (1, 2))
     file.write_text(f"model_list:{entries}\ngeneral_settings:\n  master_key: {KEY}\n")
     code = "from router.cli import main; raise SystemExit(main())"
-    command = [sys.executable, "-c", code, "serve", "--config", file, "--port", str(port), "--log-level", "error"]
+    command: list[str | Path] = [
+        sys.executable,
+        "-c",
+        code,
+        "serve",
+        "--config",
+        file,
+        "--port",
+        str(port),
+        "--log-level",
+        "error",
+    ]
     with serving(command, f"http://127.0.0.1:{port}/health/liveness", log=folder / "homing.log", last=True) as process:
         yield Contender("homing", f"http://127.0.0.1:{port}/v1", process.pid)
 
@@ -147,7 +156,15 @@ def litellms(base: str, folder: Path, python: Path) -> Iterator[Contender]:
     file.write_text(f"model_list:{entries}\n{general}")
     code = "from importlib.metadata import version; print(version('litellm'))"
     version = run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-    command = [python.parent / "litellm", "--config", file, "--port", str(port), "--host", "127.0.0.1"]
+    command: list[str | Path] = [
+        python.parent / "litellm",
+        "--config",
+        file,
+        "--port",
+        str(port),
+        "--host",
+        "127.0.0.1",
+    ]
     command += ["--num_workers", "1"]
     environ = {
         "LITELLM_LOG": "ERROR",
@@ -177,7 +194,12 @@ def show(contenders: list[Contender], kinds: list[Kind], options: argparse.Names
                 ]
             spent = "" if one.pid is None else f"{one.median(kind, 'cpu') * 1e6:,.0f}"
             table.add_row(
-                kind.name, one.name, f"{one.median(kind, 'rate'):,.0f}", spent, *extra, f"{one.median(kind, 'events'):.0f}"
+                kind.name,
+                one.name,
+                f"{one.median(kind, 'rate'):,.0f}",
+                spent,
+                *extra,
+                f"{one.median(kind, 'events'):.0f}",
             )
     console().print(table)
     for one in contenders[1:]:

@@ -125,7 +125,9 @@ class Soak:
             body: dict[str, Any] = {"input": opening if number == 1 else "And then?"}
             response = await self._turn({**body, **before})
             if number > 1 and self._random.random() < 0.2:  # this turn's answer is not used: it asks for a tool instead
-                called = await self._turn({"input": 'Please call look with {"where": "here"}', "tools": [TOOL], **before})
+                called = await self._turn(
+                    {"input": 'Please call look with {"where": "here"}', "tools": [TOOL], **before}
+                )
                 calls = [item for item in called["output"] if item["type"] == "function_call"] if _whole(called) else []
                 if not calls:
                     self._lose(f"no call of a tool in {called}")

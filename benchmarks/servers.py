@@ -162,10 +162,19 @@ async def routing() -> dict[str, float]:
         async def alive(_: Any) -> Response:
             return Response(b'{"status":"alive"}', media_type="application/json")
 
-        names = [f"/v1/{'/'.join(part or '{name:path}' for part in path)}" for path in apps["ours"]._routes if path != ("",)]
+        names = [
+            f"/v1/{'/'.join(part or '{name:path}' for part in path)}" for path in apps["ours"]._routes if path != ("",)
+        ]
         apps["Starlette"] = Starlette(routes=[Route(name, alive, methods=["GET", "POST"]) for name in names])
     path = "/v1/health/liveness"
-    scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": []}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [],
+    }
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}

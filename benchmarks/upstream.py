@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 from load import run
+
 EVENTS = 108
 """Events of a stream."""
 DELTAS = 100
@@ -115,7 +116,7 @@ def _json(value: object) -> bytes:
 
 def completion() -> dict[str, object]:
     """The same words as a chat completion."""
-    message = {"role": "assistant", "content": _TEXT, "refusal": None, "annotations": []}
+    message: dict[str, object] = {"role": "assistant", "content": _TEXT, "refusal": None, "annotations": []}
     return {
         "id": f"chatcmpl-{_PLACE}",
         "object": "chat.completion",
@@ -131,11 +132,8 @@ def chunks() -> list[dict[str, object]]:
     """The chunks of a chat completion that is streamed, in order."""
     head: dict[str, object] = {"id": f"chatcmpl-{_PLACE}", "object": "chat.completion.chunk", "created": 1741476542}
     head |= {"model": "gpt-4.1-2025-04-14", "service_tier": "default"}
-    deltas: list[dict[str, object]] = [
-        {"role": "assistant", "content": ""},
-        *({"content": " token"} for _ in range(DELTAS)),
-        {},
-    ]
+    words: list[dict[str, object]] = [{"content": " token"} for _ in range(DELTAS)]
+    deltas: list[dict[str, object]] = [{"role": "assistant", "content": ""}, *words, {}]
     found: list[dict[str, object]] = [
         {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None if delta else "stop"}]}
         for delta in deltas

@@ -15,6 +15,7 @@ import msgspec
 from providers.types import Json
 
 _decode = msgspec.json.Decoder().decode
+_REFUSED = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 def loads(data: bytes | str) -> Json:
@@ -35,7 +36,7 @@ def exact(data: bytes) -> tuple[Json, bytes | None]:
     """
     try:
         return cast("Json", _decode(data)), data
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except _REFUSED:
         return loads(data), data if _is_plain(data) else None
 
 

@@ -400,4 +400,3 @@ class Event(View):
     def raw(self) -> bytes:
         """The JSON as it arrived, byte for byte; of an event that was changed or made here, compact JSON."""
         return jsonio.dumps(self._json) if self._raw is None else self._raw
-

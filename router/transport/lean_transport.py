@@ -35,7 +35,8 @@ _HEADS = 1024
 _SENDABLE = re.compile(r"[!-~]+")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"(?:[!-~](?:[ -~\t]*[!-~])?)?")
-_ENCODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 47}
+_ENCODINGS = {"identity": 0, "gzip": 31, "x-gzip": 31, "deflate": 15}
+"""Content encodings that are undone if they are sent though they were declined; each with what zlib calls it."""
 _Key: TypeAlias = "tuple[str, int, ssl.SSLContext | None]"
 
 
@@ -86,7 +87,11 @@ class LeanTransport:
         except BaseException:
             _close(wire)
             raise
-        return LeanReply(wire, pool, key, url, self._max_body)
+        encoding = wire.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in _ENCODINGS:
+            wire.close()
+            raise faults.not_http(url, ValueError(f"nobody asked for the encoding {encoding[:40]!r}"))
+        return LeanReply(wire, pool, key, url, self._max_body, _ENCODINGS[encoding])
 
     async def aclose(self) -> None:
         """Close what the running loop left open."""
@@ -129,7 +134,7 @@ class LeanReply:
 
     __slots__ = ("__weakref__", "_failure", "_key", "_limit", "_packed", "_pool", "_url", "_wire", "headers", "status")
 
-    def __init__(self, wire: Wire, pool: _Pool, key: _Key, url: str, limit: int) -> None:
+    def __init__(self, wire: Wire, pool: _Pool, key: _Key, url: str, limit: int, encoding: int) -> None:
         self.status: int = wire.status
         self.headers: Mapping[str, str] = wire.headers
         self._wire: Wire | None = wire
@@ -138,8 +143,7 @@ class LeanReply:
         self._url = url
         self._limit = limit
         self._failure: Exception | None = None
-        encoding = wire.headers.get("content-encoding", "identity")
-        self._packed = None if encoding == "identity" else _unpacker(encoding)
+        self._packed = zlib.decompressobj(encoding) if encoding else None
 
     async def read(self) -> bytes:
         """See `OpenReply.read`."""
@@ -316,11 +320,6 @@ def _head(method: str, target: Target, headers: tuple[tuple[str, str], ...]) -> 
         lines.append("Accept-Encoding: identity")
     lines += [f"{name}: {value}" for name, value in headers if name.lower() != "content-length"]
     return "".join(f"{line}\r\n" for line in lines).encode()
-
-
-def _unpacker(encoding: str) -> zlib._Decompress:
-    """What undoes a content encoding: it was declined, but is sent nevertheless."""
-    return zlib.decompressobj(_ENCODINGS.get(encoding.strip().lower(), 31))
 
 
 def _close(wire: Wire | None) -> None:

@@ -52,7 +52,7 @@ class Wire(asyncio.Protocol):
             await self.more()
 
     async def more(self) -> None:
-        """Wait until something has come. Raises what the connection has failed with."""
+        """Wait until something has come, or the connection has failed. Raises what it had failed with before."""
         if self.failure is not None:
             raise self.failure
         self._waiter = waiter = self._loop.create_future()
@@ -60,8 +60,6 @@ class Wire(asyncio.Protocol):
             await waiter
         finally:
             self._waiter = None
-        if self.failure is not None and not self._parts:
-            raise self.failure
 
     def take(self) -> bytes:
         """What of the body has come since the last time."""
@@ -104,12 +102,12 @@ class Wire(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(error)
+            self.close(error)
             return
         if not self._headed:
             self._fed += len(data)
             if self._fed > MOST_HEAD:
-                self._fail(ValueError("the head of the reply is too large"))
+                self.close(ValueError("the head of the reply is too large"))
         elif self._waiting > _HIGH and not self._paused and not self.whole:
             self._paused = True
             self._transport.pause_reading()
@@ -170,9 +168,6 @@ class Wire(asyncio.Protocol):
     def _begin(self) -> None:
         self.headers, self._parts, self._waiting, self._fed = {}, [], 0, 0
         self._headed = False
-
-    def _fail(self, error: Exception) -> None:
-        self.close(error)
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
