@@ -1,4 +1,4 @@
-"""What the system tells of a process and its children: CPU time and memory. And servers that are started and awaited."""
+"""What the system tells of a process and its children: CPU time, memory. Servers that are started and awaited."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ callbacks. Neither logs calls.
   LiteLLM's goes on as it is.
 
 *direct* is the driver and the server without a proxy: what they could take. Promised of `/responses`, judged against
-both of LiteLLM's endpoints: at least 40 times the requests, at most a twentieth of what is added; the ratios are medians
-of those of each round.
+both of LiteLLM's endpoints: at least 40 times the requests, at most a twentieth of what is added. The ratios are the
+medians of those of each round.
 
 `--litellm PATH` is an interpreter with `litellm[proxy]` in an environment of its own; `--with-peers` makes one.
 """

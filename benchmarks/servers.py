@@ -2,9 +2,9 @@
 
 One worker each, with our own plain ASGI application over a transport in memory that answers at once, so that what is
 measured is the server, the application and the Router, and no client. Asked by one driver in turn, in rounds:
-requests a second at 64 connections and CPU time of all processes of the server for each, whole and streamed (108 events,
-each in a write of its own); the median time of an answer at one connection. Then our routing beside Starlette's, in this
-process: what a GET of `/v1/health/liveness` costs before and after the endpoint.
+requests a second at 64 connections and CPU time of all processes of the server for each, whole and streamed (in 108
+events, each in a write of its own); the median time of an answer at one connection. Then our routing beside
+Starlette's, in this process: what a GET of `/v1/health/liveness` costs before and after the endpoint.
 
 `--packages` is a directory that `pip install --target` has filled with granian, hypercorn and starlette; `--with-peers`
 makes one in a cache. What is missing is left out, with a note.

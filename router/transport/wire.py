@@ -16,7 +16,7 @@ _BODILESS = frozenset({204, 304})
 
 
 class Wire(asyncio.Protocol):
-    """A connection. Of its errors: before the head, `failure` is what `ask` raises; after it, what the body ends with."""
+    """A connection. Before the head of a reply `failure` is what `ask` raises, after it what the body ends with."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, lost: Callable[[Wire], None]) -> None:
         """`lost` is told when it is closed, by whomever."""
