@@ -234,10 +234,9 @@ class Routed(View):
 
     __slots__ = ("_raw", "_routing")
     _routing: Routing | None
-    _raw: bytes | None
+    _raw: bytes | None  # what the JSON was read from, if that may be passed on as it is
 
     def __init__(self, json: dict[str, Json], routing: Routing | None = None, raw: bytes | None = None) -> None:
-        """`raw`: the bytes that `json` was read from, if they may be passed on as they are."""
         object.__setattr__(self, "_json", json)
         object.__setattr__(self, "_routing", routing)
         object.__setattr__(self, "_raw", raw)
@@ -372,7 +371,7 @@ class Event(View):
     """One event of a stream."""
 
     __slots__ = ("_raw",)
-    _raw: bytes | None
+    _raw: bytes | None  # what the JSON was read from, if that may be passed on as it is
     _children = {"response": Response, "item": OutputItem, "part": Content}
     type: str
     sequence_number: int
@@ -392,7 +391,6 @@ class Event(View):
     param: str | None
 
     def __init__(self, json: dict[str, Json], raw: bytes | None = None) -> None:
-        """`raw`: the bytes that `json` was read from, if they may be passed on as they are."""
         _set(self, "_json", json)
         _set(self, "_raw", raw)
 
