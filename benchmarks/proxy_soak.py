@@ -120,27 +120,12 @@ class Soak:
     async def _converse(self, opening: str) -> None:
         """A conversation by ids; at times with a tool, at times taken back in the end."""
         before: dict[str, Any] = {}
-        home = ""
+        home, response = "", None
         for number in range(1, self._random.randint(2, 5) + 1):
-            body: dict[str, Any] = {"input": opening if number == 1 else "And then?"}
-            response = await self._turn({**body, **before})
-            if number > 1 and self._random.random() < 0.2:  # this turn's answer is not used: it asks for a tool instead
-                called = await self._turn(
-                    {"input": 'Please call look with {"where": "here"}', "tools": [TOOL], **before}
-                )
-                calls = [item for item in called["output"] if item["type"] == "function_call"] if _whole(called) else []
-                if not calls:
-                    self._lose(f"no call of a tool in {called}")
-                    return
-                said = {"type": "function_call_output", "call_id": calls[0]["call_id"], "output": "nothing"}
-                response = await self._turn({"input": [said], "previous_response_id": called["id"]})
-                if "The tool said: 'nothing'" not in _text(response):
-                    self._lose(f"a tool's answer is missing in {_text(response) or response}")
-                    return
-                self.counts["tools"] += 1
-                number += 1
-                before, home = {"previous_response_id": response["id"]}, home
+            if number > 1 and self._random.random() < 0.2:
+                response = await self._use_tool(before)
                 break
+            response = await self._turn({"input": opening if number == 1 else "And then?", **before})
             text = _text(response)
             where = text.removeprefix(f"Turn {number} at ").partition(".")[0].partition("-")[0]
             if opening not in text or where != (home or where) or f"Turn {number} at" not in text:
@@ -148,8 +133,23 @@ class Soak:
                 return
             home, before = where, {"previous_response_id": response["id"]}
             self.counts["turns"] += 1
-        if self._random.random() < 0.3:
+        if response is not None and self._random.random() < 0.3:
             await self._take_back(response["id"], _text(response))
+
+    async def _use_tool(self, before: dict[str, Any]) -> Any:
+        """A turn in which a tool is called, and the answer to what it said; None if either is missing."""
+        called = await self._turn({"input": 'Please call look with {"where": "here"}', "tools": [TOOL], **before})
+        calls = [item for item in called["output"] if item["type"] == "function_call"] if _whole(called) else []
+        if not calls:
+            self._lose(f"no call of a tool in {called}")
+            return None
+        said = {"type": "function_call_output", "call_id": calls[0]["call_id"], "output": "nothing"}
+        response = await self._turn({"input": [said], "previous_response_id": called["id"]})
+        if "The tool said: 'nothing'" not in _text(response):
+            self._lose(f"a tool's answer is missing in {_text(response) or response}")
+            return None
+        self.counts["tools"] += 1
+        return response
 
     async def _take_back(self, identity: str, text: str) -> None:
         """Read what is stored, list what it was told, delete it, and look whether it is gone."""

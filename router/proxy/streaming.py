@@ -76,7 +76,8 @@ class Pulse:
 
 async def relay(exchange: Exchange, stream: ResponseStream, pulse: Pulse) -> None:
     """Write every event of a stream, then the end. A failure in its course becomes events as well."""
-    number, last = -1, None
+    number = -1
+    json: JsonObject = {}
     write, wrote, ready = exchange.write, pulse.wrote, stream.ready
     try:
         event: Event | None
@@ -88,10 +89,9 @@ async def relay(exchange: Exchange, stream: ResponseStream, pulse: Pulse) -> Non
                     number = told
                 await write(frame(json, event.raw))
                 event = ready()
-            last = json.get("type")
             wrote()
     except APIError as error:
-        if last != _FAILED:
+        if json.get("type") != _FAILED:
             await fail(exchange, error, number)
     await exchange.write(DONE)
 
