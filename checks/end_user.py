@@ -44,18 +44,18 @@ class EndUsers:
 
     def _named(self, call: Call) -> str | None:
         metadata = call.metadata
-        if metadata or call.unsent or call.headers:
+        if call.headers or call.unsent or "headers" in metadata:
             lower = _lower(metadata.get("headers")) | _lower(call.headers) | _lower(call.unsent)
             for name in self.headers if lower else ():
                 if (named := _text(lower.get(name))) is not None:
                     return named
         body = {**call.body, **call.extra_body} if call.extra_body else call.body  # as it goes upstream
-        inner = body.get("metadata")
-        said = inner.get("user_id") if isinstance(inner, Mapping) else None
-        for value in (body.get("user"), metadata.get("user"), metadata.get("user_id"), said):
+        for value in (body.get("user"), metadata.get("user"), metadata.get("user_id")):
             if value is not None and (named := _text(value)) is not None:
                 return named
-        return _text(body.get("safety_identifier"))
+        inner = body.get("metadata")
+        said = _text(inner.get("user_id")) if isinstance(inner, Mapping) else None
+        return said or _text(body.get("safety_identifier"))
 
 
 def _lower(headers: object) -> dict[str, object]:

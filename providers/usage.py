@@ -93,24 +93,23 @@ class Loads(Protocol):
 class Bill:
     """What a call costs, worked out when it is first asked for, if it ever is."""
 
-    __slots__ = ("_cost", "_work")
+    __slots__ = ("_made",)
 
     def __init__(self, work: Callable[[], Cost] | Cost) -> None:
-        self._cost = work if isinstance(work, Cost) else None
-        self._work = None if isinstance(work, Cost) else work
+        self._made = work
 
     @property
     def ready(self) -> bool:
         """Whether it has been worked out."""
-        return self._cost is not None
+        return isinstance(self._made, Cost)
 
     @property
     def cost(self) -> Cost:
         """The cost; the same object each time."""
-        if self._cost is None:
-            assert self._work is not None, "it has either the cost or a way to it"
-            self._cost, self._work = self._work(), None
-        return self._cost
+        made = self._made
+        if not isinstance(made, Cost):
+            self._made = made = made()
+        return made
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Bill) and self.cost == other.cost
@@ -119,7 +118,7 @@ class Bill:
         return hash(self.cost)
 
     def __repr__(self) -> str:
-        return "Bill(…)" if self._cost is None else f"Bill({self._cost})"
+        return f"Bill({self._made})" if isinstance(self._made, Cost) else "Bill(…)"
 
     def __reduce__(self) -> tuple[type[Bill], tuple[Cost]]:
         return Bill, (self.cost,)

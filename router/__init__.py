@@ -80,7 +80,7 @@ from router.router import Router
 from router.stream import ResponseStream
 from router.sync import SyncResponseStream
 from router.telemetry.callbacks import CallbackStats
-from router.telemetry.logs import JsonFormatter
+from router.telemetry.json_lines import JsonFormatter, JsonLog
 from router.telemetry.record import AttemptRecord, CallRecord
 from router.telemetry.spend import Spend, Totals
 from router.telemetry.trace import TraceRecording
@@ -123,6 +123,7 @@ __all__ = [
     "InsufficientQuotaError",
     "InternalServerError",
     "JsonFormatter",
+    "JsonLog",
     "MalformedReplyError",
     "ModelNotFoundError",
     "NoDeploymentError",

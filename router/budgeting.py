@@ -11,7 +11,8 @@ from checks import tokens
 from checks.budgets.board import BudgetBoard
 from checks.budgets.check import Budget, Ended, Estimate, Means
 from checks.budgets.ledger import Ledger
-from checks.budgets.rules import Rules
+from checks.budgets.period import Period
+from checks.budgets.rules import Rules, nano
 from providers.types import Call, Deployment
 from providers.usage import Loads, PriceSource, TokenUsage
 from router.config import RouterSettings
@@ -123,8 +124,15 @@ class Budgeting:
         self._loads = prices if isinstance(prices, Loads) else None
         self._estimate = Estimator(prices, wall)
         ledger = Ledger(wall, board)
-        self.check = Budget(Means(Rules(rules(settings)), ledger, self._estimate, end_user, board))
+        self._rules = Rules(rules(settings))
+        self.check = Budget(Means(self._rules, ledger, self._estimate, end_user, board))
         """The check, whether it is asked or not."""
+        self.needed = False
+        """Whether keys of a proxy have budgets, so that it must be asked."""
+
+    def charge(self, key: str, dollars: float, period: Period) -> None:
+        """Hold the calls that come with a key of a proxy to so much in each `period`. Only once it is needed."""
+        self._rules.charge(key, nano(dollars), period)
 
     def accept(self, deployments: Sequence[Deployment]) -> None:
         """Calls to these will be estimated: load the prices that takes, before one waits for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -120,7 +121,7 @@ class Fleet:
         for deployment in registry.by_id.values():
             provider_of(deployment)  # so that its translator is loaded now, not while calls are on their way
         deployments = tuple(registry.by_id.values())
-        given = wiring.with_budgets(self._given, self._budgeting.check, deployments)
+        given = wiring.with_budgets(self._given, self._budgeting, deployments)
         for check in (*given, self._remembered, self._draining):
             check.accept(deployments)
         if self._budgeting.check in given:
@@ -139,6 +140,15 @@ class Fleet:
         registry.version = self._registry.version + 1
         self._registry = registry
         self._prober.begin(registry.by_id.values(), self._portal.start)
+
+    async def _budget_keys(self) -> None:
+        """Ask the check of budgets from now on: a proxy's keys have some. Idempotent."""
+        if not self._budgeting.needed:
+            # which may load prices: nobody waits for that
+            await asyncio.to_thread(self._budgeting.accept, tuple(self._registry.by_id.values()))
+            with self._lock:
+                self._budgeting.needed = True
+                self._swap(self._registry)
 
     def _locate(self, deployment_id: str) -> Deployment | None:
         return self._registry.by_id.get(deployment_id)

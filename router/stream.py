@@ -19,7 +19,7 @@ from checks.base import Appeared, Failed, Finished, Outcome, Started
 from providers.base import EventDecoder
 from providers.errors import APIError, APITimeoutError, Attempt, StreamInterruptedError
 from providers.types import JsonObject
-from providers.usage import read_usage
+from providers.usage import TokenUsage, read_usage
 from providers.views import Event, Response, Routing
 from router.hiding import hide
 from router.pool import Lease
@@ -140,6 +140,11 @@ class ResponseStream:
         """The response as the last lifecycle event showed it; final once the stream has ended."""
         snapshot = self._received.snapshot
         return Response(self._seen(snapshot), self._routing) if snapshot else None
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """What was used, once the stream has ended; None if nobody knows."""
+        return None if self._opened is None else self._opened.usage
 
     @property
     def ended(self) -> bool:

@@ -12,6 +12,7 @@ from checks.base import PreCallCheck
 from checks.end_user import EndUsers
 from providers.errors import ConfigurationError
 from providers.types import Deployment, HomePolicy
+from router.budgeting import Budgeting
 from router.config import RouterSettings
 from router.plan import Policy
 from router.pool import HealthSettings
@@ -139,10 +140,11 @@ def check_specs(settings: RouterSettings, given: Sequence[CheckSpec] | None) -> 
 
 
 def with_budgets(
-    checks: tuple[PreCallCheck, ...], budget: PreCallCheck, deployments: Sequence[Deployment]
+    checks: tuple[PreCallCheck, ...], budgeting: Budgeting, deployments: Sequence[Deployment]
 ) -> tuple[PreCallCheck, ...]:
-    """`checks`, with that of budgets if one of `deployments` brings its own."""
-    if budget in checks or all(each.max_budget is None for each in deployments):
+    """`checks`, with that of budgets if one of `deployments` brings its own, or keys of a proxy do."""
+    budget = budgeting.check
+    if budget in checks or not (budgeting.needed or any(each.max_budget is not None for each in deployments)):
         return checks
     return (*checks, budget)
 

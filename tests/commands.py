@@ -7,11 +7,12 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+HOMING = ("-c", "from router.cli import main; raise SystemExit(main())")
 PATIENCE = 60.0
 """Seconds after which waiting for a line, or for the end, is given up."""
 
@@ -49,10 +50,11 @@ class Serving:
 
 
 @contextmanager
-def homing_serve(config: Path, *options: str, environ: dict[str, str] | None = None) -> Iterator[Serving]:
-    """The command over a file, on a free port, once it serves."""
-    code = "from router.cli import main; raise SystemExit(main())"
-    command = [sys.executable, "-c", code, "serve", "--config", str(config), "--port", "0", *options]
+def homing_serve(
+    config: Path, *options: str, environ: dict[str, str] | None = None, program: Sequence[str] = HOMING
+) -> Iterator[Serving]:
+    """The command over a file, on a free port, once it serves. `program`: what is run in place of `homing`."""
+    command = [sys.executable, *program, "serve", "--config", str(config), "--port", "0", *options]
     with subprocess.Popen(
         command,
         cwd=ROOT,

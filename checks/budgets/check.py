@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from checks.base import Failed, Outcome, PreCallCheck
 from checks.budgets.board import BudgetBoard
 from checks.budgets.ledger import BudgetState, Counter, Ledger, Part
+from checks.budgets.period import LIFETIME
 from checks.budgets.rules import NANO, Rules, Scope, nano
 from checks.tags import tags_of
 from providers.errors import BadRequestError, BudgetExceededError
@@ -29,6 +30,8 @@ MOST_UNPRICED: Final = 1_000
 """Models without a price that are told apart in the log."""
 _AGAIN: Final = 0.01
 """Seconds after which to look again, where room was taken in the very step of the pick."""
+KEY: Final = "user_api_key_hash"
+"""In the metadata of a call, LiteLLM's name for the key that it came with; here it is the id of what the key grants."""
 LONGEST_NAME: Final = 200
 """Characters; an end user or a tag with a longer name is known by its digest."""
 
@@ -226,6 +229,10 @@ class Budget(PreCallCheck):
                 raise BadRequestError(said, param="litellm_metadata.tags")
             for tag in tags:
                 yield "tag", _short(tag)
+        if "key" in scopes:
+            key = call.metadata.get(KEY)
+            if isinstance(key, str):
+                yield "key", _short(key)
 
     async def _reserve(self, wanted: list[tuple[Counter, int]], read: Sequence[Counter]) -> list[Part]:
         """Reserve all of `wanted`, also with the others, and hear of `read`. Raises `BudgetExceededError`."""
@@ -309,9 +316,9 @@ class Budget(PreCallCheck):
             said += f", ${state.reserved:.6g} reserved by calls on their way"
         if amount:
             said += f", and this call may cost ${amount / NANO:.6g}"
-        hopeless = not counter.rule.limit or amount > counter.rule.limit
+        hopeless = not counter.rule.limit or amount > counter.rule.limit or counter.rule.period is LIFETIME
         return BudgetExceededError(
-            f"{said}; it resets in {state.resets_in:.0f} s",
+            said if counter.rule.period is LIFETIME else f"{said}; it resets in {state.resets_in:.0f} s",
             retry_after=None if hopeless else state.resets_in,
             code="budget_exceeded",
         )

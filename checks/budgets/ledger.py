@@ -24,7 +24,7 @@ class BudgetState:
     """How a budget stands. Money in US dollars."""
 
     scope: str
-    """`group`, `deployment`, `provider`, `end_user` or `tag`."""
+    """`group`, `deployment`, `provider`, `end_user`, `tag` or `key`."""
     name: str
     spent: float
     """By calls that are over, in this window."""
@@ -165,7 +165,7 @@ class Ledger:
     # under the lock
 
     def _counter(self, rule: Rule, name: str) -> Counter:
-        many = rule.name == EACH and rule.scope in ("end_user", "tag")
+        many = rule.scope == "key" or (rule.name == EACH and rule.scope in ("end_user", "tag"))
         table = self._each if many else self._named
         key = (rule.scope, name, rule.period.text)
         counter = table.get(key)

@@ -34,6 +34,11 @@ class Period:
     count: int
     unit: str
 
+    @property
+    def seconds(self) -> int:
+        """How long it is; a month as long as the longest."""
+        return self.count * _SECONDS.get(self.unit, _MONTH)
+
     def window(self, now: float) -> Window:
         """The window that the Unix time `now` is in."""
         if self.unit == "mo":
@@ -46,6 +51,10 @@ class Period:
         return Window(index, (index + 1) * length + _MONDAY)
 
 
+LIFETIME: Final = Period("lifetime", 5_200, "w")
+"""For ever, as far as anybody will see."""
+
+
 def parse_period(text: str) -> Period:
     """The period that LiteLLM's `budget_duration` means: `30s`, `5m`, `1h`, `1d`, `7d`, `1w`, `1mo`.
 
@@ -54,7 +63,7 @@ def parse_period(text: str) -> Period:
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError("must be a number and a unit of s, m, h, d, w, mo, such as '1h', '1d', '30d' or '1mo'")
-    count, unit = int(match[1]), match[2]
-    if count * _SECONDS.get(unit, _MONTH) > _LONGEST:
+    period = Period(text, int(match[1]), match[2])
+    if period.seconds > _LONGEST:
         raise ValueError("must be at most 100 years")
-    return Period(text, count, unit)
+    return period

@@ -6,11 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from cachetools import LRUCache
+
 from checks.budgets.period import Period, parse_period
 from providers.types import Deployment
 
-Scope: TypeAlias = Literal["group", "deployment", "provider", "end_user", "tag"]
+Scope: TypeAlias = Literal["group", "deployment", "provider", "end_user", "tag", "key"]
 
+MOST_KEYS: Final = 10_000
+"""Keys of a proxy whose budgets are known; of others it is told again with their next call."""
 EACH: Final = "*"
 """As a name: each by itself, but for those that have budgets of their own."""
 
@@ -48,9 +52,17 @@ class Rules:
         self._found: Mapping[tuple[Scope, str], tuple[Rule, ...]] = {key: tuple(each) for key, each in found.items()}
         self.scopes = frozenset(rule.scope for rule in self.all)
         """What anybody has a budget for."""
+        self._keys: LRUCache[str, tuple[Rule, ...]] = LRUCache(MOST_KEYS)
+
+    def charge(self, key: str, limit: int, period: Period) -> None:
+        """The key of a proxy has a budget: until another is told, or many others are."""
+        self.scopes |= {"key"}
+        self._keys[key] = (Rule("key", key, limit, period),)
 
     def of(self, scope: Scope, name: str) -> tuple[Rule, ...]:
         """The budgets of `name`: its own, or else one like everybody's."""
+        if scope == "key":
+            return self._keys.get(name, ())
         return self._found.get((scope, name)) or self._found.get((scope, EACH), ())
 
     def of_deployment(self, deployment: Deployment) -> tuple[Rule, ...]:

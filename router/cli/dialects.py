@@ -6,8 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rich import box
 from rich.console import Console
@@ -18,14 +17,24 @@ from providers.base import Provider
 from providers.catalog import VENDORS, Vendor
 from providers.translation.parameters import RESPONSES, Outcome, Parameter, Table
 from providers.translation.translator import Translator
-
-if TYPE_CHECKING:
-    from argparse import _SubParsersAction  # argparse has no public name for it
+from router.cli import exits
+from router.cli.parsing import Commands, Suggestions
+from router.hints import did_you_mean
 
 _UNKNOWN: Final = Parameter("", Outcome.REFUSED, "is not OpenAI's; if the vendor has it, it goes in extra_body")
 """For what is no parameter of the API, and known elsewhere only."""
 _STYLES: Final = {Outcome.MAPPED: "green", Outcome.IGNORED: "yellow", Outcome.REFUSED: "red"}
 _CELLS: Final = {Outcome.MAPPED: "yes", Outcome.IGNORED: "ignored", Outcome.REFUSED: "400"}
+
+
+_EXAMPLES = """\
+examples:
+  homing providers
+      all of them, a column for each dialect
+  homing providers anthropic gemini
+      what Claude and Gemini are told of what a call may say
+  homing providers bedrock --format md > bedrock.md
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +74,26 @@ class Spoken:
         return [Line(*line, where if len(found) > 1 else ()) for line, where in found.items()]
 
 
-def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "providers",
         help="show what becomes of each parameter of a call at each provider",
         description=(
-            "Show the providers, the dialects that their deployments speak, and what becomes of each parameter of a "
-            "call there: it is mapped to the dialect's own words; it is ignored, for the answer is as good without; "
-            "or the call is refused with a 400, unless drop_params is set, which leaves it out and tells."
+            "Show providers, their dialects, and what becomes of a call's parameters there.\n"
+            "A parameter is mapped to the dialect's own words; it is ignored, for the answer\n"
+            "is as good without; or the call is refused with a 400, unless drop_params is\n"
+            "set, which leaves it out and tells."
         ),
+        epilog=_EXAMPLES,
     )
-    parser.add_argument("name", nargs="*", help="only these providers or dialects (default: all)")
+    parser.add_argument(
+        "name",
+        nargs="*",
+        metavar="NAME",
+        choices=Suggestions(lambda: sorted(_known())),
+        help="only these providers or dialects (default: all)",
+    )
     parser.add_argument("--format", choices=("table", "md"), default="table", help="md: Markdown (default: table)")
     parser.set_defaults(run=run)
 
@@ -84,13 +101,12 @@ def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print it; 0, or 2 if there is no such provider."""
     names: Sequence[str] = arguments.name
-    known = {name for vendor in VENDORS.values() for name in (vendor.name, *vendor.dialects)}
+    known = _known()
     for name in names:
         if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            print(f"homing providers: there is no provider or dialect {name!r}{hint}", file=sys.stderr)
-            return 2
+            said = f"there is no provider or dialect {name!r}{did_you_mean(name, known)}"
+            print(f"homing providers: {said}", file=sys.stderr)
+            return exits.USAGE
     found = spoken(VENDORS, frozenset(names))
     if arguments.format == "md":
         print(markdown(found))
@@ -100,7 +116,12 @@ def run(arguments: argparse.Namespace) -> int:
         console.print(_vendors(found))
         if told:
             console.print(_parameters(told))
-    return 0
+    return exits.OK
+
+
+def _known() -> set[str]:
+    """The providers and the dialects."""
+    return {str(name) for vendor in VENDORS.values() for name in (vendor.name, *vendor.dialects)}
 
 
 def spoken(vendors: Mapping[str, Vendor], names: frozenset[str] = frozenset()) -> list[Spoken]:

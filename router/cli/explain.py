@@ -8,16 +8,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from providers.errors import APIError, ConfigurationError
+from router.cli import exits
+from router.cli.output import console, sheet
+from router.cli.parsing import Commands, takes_file
 
 if TYPE_CHECKING:
-    from argparse import _SubParsersAction  # argparse has no public name for it
-
     from router.explain import Explanation
 
 _EPILOG = """\
@@ -25,26 +23,29 @@ examples:
   homing explain config.yaml --model gpt
       the deployments of the group gpt, and what keeps any of them out
   homing explain config.yaml --model gpt --tag eu --input "$(cat prompt.txt)"
-      the same for a call with this tag and this input: tags, context windows and ties in the input count
-  homing explain config.yaml --model gpt --json | jq '.options[] | select(.usable) | .deployment_id'
+      the same for a call with this tag and this input: tags, context windows
+      and ties in the input count
+  homing explain config.yaml --model gpt --json |
+      jq '.options[] | select(.usable) | .deployment_id'
 
-Nothing is sent and nothing is connected to: credentials may be missing, and what Redis knows is not asked.
+Nothing is sent and nothing is connected to: credentials may be missing, and
+what Redis knows is not asked.
 """
 
 
-def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "explain",
         help="show where a call would go under a configuration, and why",
         description=(
-            "Show which deployments may serve a call, what leaves out the others, and what the call is tied to.\n"
-            "The exit code is 0 if one could serve it now, 1 if none could, 2 if the question is wrong."
+            "Show which deployments may serve a call, and what leaves out the others.\n"
+            "The exit code is 0 if one could serve it now, 1 if none could, 2 if the\n"
+            "question is wrong."
         ),
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("config", metavar="CONFIG", help="a configuration, as YAML or JSON")
+    takes_file(parser.add_argument("config", metavar="CONFIG", help="a configuration, as YAML or JSON"))
     parser.add_argument("--model", required=True, metavar="NAME", help="a group, an alias, or a deployment's id")
     parser.add_argument("--input", default="", metavar="TEXT", help="what is asked")
     parser.add_argument("--previous-response-id", metavar="ID", help="the response that the call goes on from")
@@ -69,12 +70,12 @@ def run(arguments: argparse.Namespace) -> int:
             found = router.explain(arguments.model, **params)
     except (ConfigurationError, APIError) as error:
         print(f"homing explain: {error}", file=sys.stderr)
-        return 2
+        return exits.USAGE
     if arguments.json:
         print(json.dumps(msgspec.to_builtins(found, enc_hook=_error), indent=2))
     else:
         _show(found, config.notes)
-    return 0 if any(option.usable for option in found.options) else 1
+    return exits.OK if any(option.usable for option in found.options) else exits.FOUND
 
 
 def _error(value: object) -> object:
@@ -85,17 +86,17 @@ def _error(value: object) -> object:
 
 
 def _show(found: Explanation, notes: tuple[str, ...]) -> None:
-    console = Console(highlight=False, markup=False)
-    console.print(Text(f"{found.model_group}: {f'home is {found.home}' if found.home else 'no home'}", "bold"))
+    out = console()
+    out.print(Text(f"{found.model_group}: {f'home is {found.home}' if found.home else 'no home'}", "bold"))
     for tie in found.ties:
-        console.print(f"tied by {tie}")
-    sheet = Table("deployment", "", "why", "dialect", box=box.SIMPLE_HEAD, pad_edge=False)
+        out.print(f"tied by {tie}")
+    table = sheet("deployment", "", "why", "dialect", folded=("deployment", "why"))
     for option in found.options:
         preferred = ", preferred" if option.deployment_id in found.preferred else ""
         mark = Text("yes", "green") if option.usable else Text("not now" if option.may_serve else "no", "red")
-        sheet.add_row(Text(option.deployment_id), mark, Text(option.reason + preferred), Text(option.dialect))
-    console.print(sheet)
+        table.add_row(Text(option.deployment_id), mark, Text(option.reason + preferred), Text(option.dialect))
+    out.print(table)
     if found.error is not None:
-        console.print(Text(f"refused: {found.error}", "red"))
+        out.print(Text(f"refused: {found.error}", "red"))
     for note in notes:
-        console.print(Text(f"note: {note}", "dim"))
+        out.print(Text(f"note: {note}", "dim"))

@@ -12,56 +12,64 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from providers.errors import ConfigurationError
+from router.cli import exits
+from router.cli.parsing import Commands, takes_file, whole
 
 if TYPE_CHECKING:
-    from argparse import _SubParsersAction  # argparse has no public name for it
-
     from router.config.proxy_file import ProxyConfig
 
 _LEVELS = ("debug", "info", "warning", "error")
 _EPILOG = """\
 examples:
   homing serve --config config.yaml
-      serve the groups of config.yaml at http://127.0.0.1:4000, with and without /v1
+      serve the groups of config.yaml at http://127.0.0.1:4000, with /v1 and
+      without
   homing serve --config config.yaml --host 0.0.0.0 --port 80 --json-logs
-      for other machines, which needs a master_key; with a log that programs read
+      for other machines, which needs a key in it; with a log for programs
+  homing serve --config config.yaml --workers 4 --reload
+      four processes, which take changes of the file at once
 
 signals:
-  SIGTERM, SIGINT (Ctrl-C)  take no more requests, let those that are there end for --grace seconds, exit with 0
-  SIGHUP                    read the configuration again: its deployments take the place of the former ones at once,
-                            what is in flight ends where it is; with a problem in it, nothing changes. What needs a
-                            new start is said in the log.
+  SIGTERM, SIGINT (Ctrl-C)
+      take no more requests, let those that are there end for --grace seconds,
+      exit with 0
+  SIGHUP
+      read the configuration again: its deployments and keys take the place of
+      the former ones at once, what is in flight ends where it is; with a
+      problem in it, nothing changes. What needs a new start is said in the
+      log.
 """
 
 
-def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "serve",
         help="serve the deployments of a configuration to every client of OpenAI's API",
-        description="Serve the Responses API and chat completions over the deployments of a configuration.",
+        description="Serve the Responses API and chat completions, as a configuration says.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", "-c", required=True, metavar="FILE", help="a configuration, as YAML or JSON")
+    takes_file(
+        parser.add_argument("--config", "-c", required=True, metavar="FILE", help="a configuration, as YAML or JSON")
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument(
-        "--port", type=partial(_whole, 0, 65535), metavar="PORT", default=4000, help="default: 4000; 0: a free one"
+        "--port", type=whole(0, 65535), metavar="PORT", default=4000, help="default: 4000; 0: a free one"
     )
     parser.add_argument(
         "--grace",
-        type=partial(_whole, 0, 86_400),
+        type=whole(0, 86_400),
         default=30,
         metavar="S",
         help="seconds that streams may take to end (default: 30)",
     )
     parser.add_argument("--reload", action="store_true", help="read the configuration again when it has changed, too")
     parser.add_argument(
-        "--allow-unauthenticated", action="store_true", help="let other machines in even if there is no master_key"
+        "--allow-unauthenticated", action="store_true", help="let other machines in even if there is no key"
     )
     parser.add_argument(
         "--workers",
-        type=partial(_whole, 1, 256),
+        type=whole(1, 256),
         default=1,
         metavar="N",
         help="processes; they share what Redis holds (default: 1)",
@@ -70,14 +78,6 @@ def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
     parser.add_argument("--log-level", choices=_LEVELS, default="info", help="default: info, a line for each call")
     parser.add_argument("--json-logs", action="store_true", help="log as lines of JSON")
     parser.set_defaults(run=run)
-
-
-def _whole(least: int, most: int, text: str) -> int:
-    """A whole number within bounds, of the command line."""
-    number = int(text) if text.isascii() and text.isdigit() else -1
-    if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"must be a whole number from {least} to {most:,}")
-    return number
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -98,8 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
             launch.Launch(config, environ, arguments.grace, arguments.reload, ready).run(listening)
     except ConfigurationError as error:
         print(f"homing serve: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return exits.USAGE
+    return exits.OK
 
 
 def _socket(arguments: argparse.Namespace) -> socket.socket:
@@ -121,11 +121,11 @@ def _worker(arguments: argparse.Namespace, listening: socket.socket) -> list[str
 
 def _log(level: str, *, as_json: bool) -> None:
     """Log to stderr. The formatter knows the secrets that the environment holds now."""
-    from router.telemetry.logs import JsonFormatter
+    from router.telemetry.json_lines import JsonLog
 
-    out = logging.StreamHandler()
-    plain = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    out.setFormatter(JsonFormatter() if as_json else plain)
+    out: logging.Handler = JsonLog() if as_json else logging.StreamHandler()
+    if not as_json:
+        out.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[out], force=True)
     if level != "debug":  # what happens to the server's process is of no use to most
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
@@ -142,5 +142,5 @@ def _greet(config: ProxyConfig, listening: socket.socket) -> None:
     for note in config.notes:
         print(f"note: {note}")
     body = json.dumps({"model": next(iter(groups), "gpt"), "input": "Hello"})
-    key = " -H 'authorization: Bearer '\"$KEY\"" if config.general.master_key else ""
+    key = " -H 'authorization: Bearer '\"$KEY\"" if config.general.master_key or config.general.keys else ""
     print(f"Try: curl {url}/v1/responses{key} -H 'content-type: application/json' -d '{body}'", flush=True)

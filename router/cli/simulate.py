@@ -13,17 +13,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from providers.errors import ConfigurationError
+from router.cli import exits
+from router.cli.parsing import Commands, takes_file
 
 if TYPE_CHECKING:
-    from argparse import _SubParsersAction  # argparse has no public name for it
-
     from router.simulation import Simulation
 
-_INTERRUPTED = 130
 _NARROWEST = 100
 """Columns of a table that no terminal limits."""
 _EPILOG = """\
-a trace is what a program records of its own traffic, without contents or secrets:
+a trace is what a program records of its own traffic, without contents or
+secrets:
   with router.record("monday.trace"):
       ...
 
@@ -32,32 +32,38 @@ examples:
       what was recorded, beside what config.yaml would make of the same calls
   homing simulate monday.trace now.yaml cheaper.yaml --plot compare.png
       two configurations side by side, as a table and as a picture
-  homing simulate monday.trace config.yaml --decisions now.jsonl && diff before.jsonl now.jsonl
-      which calls a change sends elsewhere: the same trace and seed make the same bytes
+  homing simulate monday.trace config.yaml --decisions now.jsonl &&
+      diff before.jsonl now.jsonl
+      which calls a change sends elsewhere: the same trace and seed make the
+      same bytes
 
-Configurations are YAML or JSON with model_list and router_settings. They need no credentials: nothing is sent.
-Deployments take as long as the trace shows, fail when it shows, and refuse what is beyond their rpm and tpm; one that
-the trace does not know is simulated like others of its model or group.
+Configurations are YAML or JSON with model_list and router_settings. They need
+no credentials: nothing is sent. Deployments take as long as the trace shows,
+fail when it shows, and refuse what is beyond their rpm and tpm; one that the
+trace does not know is simulated like others of its model or group. On a
+terminal it shows how far it is.
 """
 
 
-def register(commands: _SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(commands: Commands) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "simulate",
         help="show what would have become of recorded calls under another configuration",
         description=(
-            "Replay a recorded trace through the Router itself, on a clock that jumps, and show shares, latencies,\n"
-            "429s, cost and lost conversations beside those that were recorded."
+            "Replay a recorded trace through the Router itself, on a clock that jumps.\n"
+            "Shows shares, latencies, 429s, cost and lost conversations beside those that\n"
+            "were recorded."
         ),
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("trace", metavar="TRACE", help="the file that Router.record wrote")
-    parser.add_argument("config", metavar="CONFIG", nargs="+", help="a configuration, as YAML or JSON")
+    takes_file(parser.add_argument("trace", metavar="TRACE", help="the file that Router.record wrote"))
+    takes_file(parser.add_argument("config", metavar="CONFIG", nargs="+", help="a configuration, as YAML or JSON"))
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything left to chance (default: 0)")
-    parser.add_argument("--plot", metavar="FILE", help="draw it, as .png or .svg (needs the extra `plot`)")
-    parser.add_argument("--decisions", metavar="FILE", help="write a line of JSON for each simulated attempt")
+    takes_file(parser.add_argument("--plot", metavar="FILE", help="draw it, as .png or .svg (needs the extra `plot`)"))
+    takes_file(
+        parser.add_argument("--decisions", metavar="FILE", help="write a line of JSON for each simulated attempt")
+    )
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     parser.set_defaults(run=run)
 
@@ -72,17 +78,15 @@ def run(arguments: argparse.Namespace) -> int:
             found.plot(arguments.plot)
     except ConfigurationError as error:
         print(f"homing simulate: {error}", file=sys.stderr)
-        return 2
+        return exits.USAGE
     except OSError as error:
         print(f"homing simulate: {arguments.decisions}: can't be written: {error.strerror}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return _INTERRUPTED
+        return exits.USAGE
     if arguments.json:
         print(json.dumps(found.to_dict(), indent=2))
     else:
         _show(found)
-    return 0
+    return exits.OK
 
 
 def _simulated(arguments: argparse.Namespace) -> Simulation:

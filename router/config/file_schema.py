@@ -11,6 +11,7 @@ from providers.types import Json, JsonObject
 from router.config.file import ROUTING
 from router.config.foreign import GENERAL_IGNORED, LITELLM_IGNORED
 from router.config.general import GeneralSettings
+from router.config.keys import ConfiguredKey
 from router.config.proxy_file import BUILT_IN, CALLBACKS, GENERAL_ROUTING
 from router.config.schema import REF, complete, json_schema
 
@@ -21,7 +22,9 @@ def file_schema() -> JsonObject:
     definitions = cast("dict[str, JsonObject]", schema["$defs"])
     settings = cast("JsonObject", definitions["RouterSettings"]["properties"])
     _, own = models_json_schema([(GeneralSettings, "validation")], ref_template=REF)
-    general = complete(cast("dict[str, JsonObject]", own["$defs"])["GeneralSettings"], GeneralSettings)
+    ours = cast("dict[str, JsonObject]", own["$defs"])
+    general = complete(ours["GeneralSettings"], GeneralSettings)
+    definitions["ConfiguredKey"] = complete(ours["ConfiguredKey"], ConfiguredKey)
     known = cast("JsonObject", general["properties"]) | _moved(GENERAL_ROUTING, settings) | _ignored(GENERAL_IGNORED)
     names: JsonObject = {"examples": cast("Json", sorted(BUILT_IN)), "type": "string"}
     several: JsonObject = {"anyOf": [names, {"type": "array", "items": names}, {"type": "null"}]}

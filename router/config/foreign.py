@@ -19,13 +19,17 @@ _NO_PAGES = "there is no such page"
 _NOT_ALERTED = "alert on what /metrics shows"
 _NO_CACHE = "responses are not cached; Redis is set in router_settings"
 _LOGGED = "start the proxy with --log-level or --json-logs"
+_KEPT = "conversations are kept by the deployments, and in Redis or memory for those that keep none"
 _RESPONSES = "only responses and chat completions are served"
 
 GENERAL_REFUSED: Mapping[str, str] = {
     **_all(("enable_jwt_auth", "litellm_jwtauth", "enable_oauth2_auth", "enable_oauth2_proxy_auth"), _NO_SIGN_IN),
     **_all(("custom_auth", "custom_auth_settings", "custom_auth_run_common_checks"), _NO_SIGN_IN),
     **_all(("allowed_ips", "use_x_forwarded_for"), "put a firewall or a reverse proxy before the proxy"),
-    **_all(("allowed_routes", "public_routes", "admin_only_routes", "enforced_params"), "every key may use every path"),
+    **_all(
+        ("allowed_routes", "public_routes", "admin_only_routes", "enforced_params"),
+        "the master key may use every path, virtual keys those of models and responses",
+    ),
     **_all(
         ("max_budget", "budget_duration", "litellm_key_header_name"), "not taken here; see budgets of router_settings"
     ),
@@ -59,13 +63,14 @@ GENERAL_IGNORED: Mapping[str, str] = {
     **_all(("infer_model_from_keys", "completion_model"), "calls name their model"),
     **_all(("disable_responses_id_security", "allow_unmanaged_response_ids"), "ids are those of the deployments"),
     "store_prompts_in_spend_logs": "write record_contents in router_settings",
+    "store_prompts_in_cold_storage": _KEPT,
     "health_check_details": "GET /health tells all but secrets",
     "use_shared_health_check": "each process asks for itself, in turn",
     "forward_client_headers_to_llm_api": "headers of clients are not sent on",
     "forward_openai_org_id": "headers of clients are not sent on; set organization of a deployment",
     "coordinate_cooldowns": "cooldowns are shared where Redis is configured",
     "always_include_stream_usage": "streams tell their usage if they are asked to",
-    "user_api_key_cache_ttl": "keys are not cached",
+    "user_api_key_cache_ttl": "a key is looked up again after 2 seconds",
 }
 """Of `general_settings`: left out, with a note."""
 
@@ -101,6 +106,7 @@ LITELLM_IGNORED: Mapping[str, str] = {
         ("service_callback", "audit_log_callbacks", "callback_settings", "s3_callback_params"),
         "there is no such logger",
     ),
+    "cold_storage_custom_logger": _KEPT,
     **_all(("default_internal_user_params", "default_team_settings", "default_team_params"), _NO_SIGN_IN),
     **_all(("internal_user_budget_duration", "max_internal_user_budget"), _NO_SIGN_IN),
     **_all(("files_settings", "finetune_settings", "mcp_servers", "mcp_aliases"), _RESPONSES),

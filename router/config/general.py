@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, SecretStr
 
 from router.config.foreign import GENERAL_REFUSED
+from router.config.keys import ConfiguredKey, ConfiguredKeys
 from router.config.strict import Number, Seconds, Strict
 
 
@@ -15,9 +16,12 @@ class GeneralSettings(Strict):
     """How the proxy treats its clients. Times are in seconds."""
 
     refused: ClassVar[Mapping[str, str]] = GENERAL_REFUSED
+    nested: ClassVar[Mapping[str, type[Strict]]] = {"keys": ConfiguredKey}
 
     master_key: Annotated[SecretStr, Field(min_length=1)] | None = None
     """What clients must show; unset: the environment variable LITELLM_MASTER_KEY, or nothing."""
+    keys: ConfiguredKeys = Field(default_factory=list)
+    """Virtual keys: for some models, with limits, with responses of their own."""
     max_request_size_mb: Annotated[float, Field(gt=0, allow_inf_nan=False), Number] = 100.0
     """The largest body that is read, in megabytes."""
     body_timeout: Seconds = 60.0

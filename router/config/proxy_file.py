@@ -14,6 +14,7 @@ from router.config.documents import Documents
 from router.config.file import ROUTING, check_sections, section
 from router.config.foreign import GENERAL_IGNORED, LITELLM_IGNORED, LITELLM_REFUSED
 from router.config.general import GeneralSettings
+from router.config.keys import digest
 from router.config.load import load
 from router.config.plain import REFERENCE, Copier
 from router.config.problems import Problems, at
@@ -189,7 +190,13 @@ class _Reading:
             own["master_key"] = REFERENCE + MASTER_KEY
         plain = Copier(self._environ, self._problems).mapping(own, place) or {}
         fields = read_fields(GeneralSettings, plain, place, self._problems)
-        return check(GeneralSettings, fields, self._problems) or GeneralSettings()
+        general = check(GeneralSettings, fields, self._problems) or GeneralSettings()
+        if general.master_key is not None:
+            master = digest(general.master_key.get_secret_value())
+            for index, key in enumerate(general.keys):
+                if key.digest == master:
+                    self._problems.add(at(at(place, "keys"), index), "is the master key, which may do everything")
+        return general
 
 
 def placed(config: ProxyConfig, error: ConfigurationError) -> ConfigurationError:

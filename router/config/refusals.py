@@ -72,7 +72,7 @@ SETTINGS: Mapping[str, str] = {
     **_all(("set_verbose", "debug_level"), "set the level of the logger 'router' with the logging module"),
     **_all(("success_callback", "failure_callback"), "put them into callbacks; LiteLLM's loggers are taken"),
     "turn_off_message_logging": "nothing of what is said is recorded unless record_contents is on",
-    "json_logs": "give a handler of logging a router.JsonFormatter()",
+    "json_logs": "add a router.JsonLog() to the handlers of logging",
     **_all(("fallback_access_check", "fallback_budget_check"), "write a pre-call check"),
     **_all(("tag_filtering_match_any", "tag_routing_prefix"), "use enable_tag_filtering and the tags of deployments"),
     "client_ttl": "connections are kept and closed by the transport",

@@ -31,8 +31,8 @@ class Timetable:
 
     def at(self, when: float) -> Priced:
         """The card for a call that was made at this Unix time."""
-        hours = self._hours
-        span = bisect_right(self._dates, when), bisect_right(hours, when % _DAY) if hours else 0
+        dates, hours = self._dates, self._hours
+        span = bisect_right(dates, when) if dates else 0, bisect_right(hours, when % _DAY) if hours else 0
         card = self._cards.get(span)
         if card is None:
             card = self._cards[span] = self._make(datetime.fromtimestamp(when, UTC))

@@ -11,10 +11,12 @@ from urllib.parse import unquote
 from providers import jsonio
 from providers.errors import APIError, NotFoundError
 from router.proxy.chat.endpoint import ChatCompletions
+from router.proxy.conversations import Conversations
 from router.proxy.errors import content_of, headers_of, status_of
 from router.proxy.exchange import Disconnected, Exchange, Headers, Receive, Scope, Send
 from router.proxy.fleet_view import FleetView
-from router.proxy.keys import Keys
+from router.proxy.keys.endpoint import KeyEndpoints
+from router.proxy.keys.keys import Keys
 from router.proxy.openapi import document
 from router.proxy.page.endpoint import Page
 from router.proxy.responses import Responses
@@ -42,9 +44,11 @@ class Proxy:
     def __init__(self, router: Router, settings: ProxySettings | None = None) -> None:
         settings = settings or ProxySettings()
         self._router = router
-        self._keys = Keys(settings)
-        answers, fleet = Responses(router, settings), FleetView(router)
-        chat = ChatCompletions(router, answers)
+        self.keys = keys = Keys(router, settings)
+        """Who is let in."""
+        answers, fleet = Responses(router, settings, keys), FleetView(router, keys)
+        made = KeyEndpoints(router, settings, keys)
+        chat, conversations = ChatCompletions(router, answers), Conversations(router, answers, keys)
         self._page = page = Page(router, settings)
         self._routes: Mapping[tuple[str | None, ...], Mapping[str, Endpoint]] = {
             ("responses",): {"POST": answers.create},
@@ -53,6 +57,7 @@ class Proxy:
             ("responses", _ANY): {"GET": answers.get, "DELETE": answers.delete},
             ("responses", _ANY, "cancel"): {"POST": answers.cancel},
             ("responses", _ANY, "input_items"): {"GET": answers.input_items},
+            **conversations.routes(_ANY),
             ("chat", "completions"): {"POST": chat.create},
             ("deployments", _ANY, "chat", "completions"): {"POST": chat.create},  # Azure's form
             ("models",): {"GET": fleet.models},
@@ -66,6 +71,12 @@ class Proxy:
             ("health", "liveness"): {"GET": fleet.liveness},
             ("health", "liveliness"): {"GET": fleet.liveness},
             ("health", "readiness"): {"GET": fleet.readiness},
+            ("key", "generate"): {"POST": made.generate},
+            ("key", "update"): {"POST": made.update},
+            ("key", "delete"): {"POST": made.delete},
+            ("key", "info"): {"GET": made.info},
+            ("key", "list"): {"GET": made.listing},
+            ("key", _ANY, "regenerate"): {"POST": made.regenerate},
             ("openapi.json",): {"GET": self._document},
             ("metrics",): {"GET": fleet.metrics},
         }
@@ -96,7 +107,8 @@ class Proxy:
         try:
             path = segments(exchange.path)
             if path not in _PUBLIC:
-                self._keys.admit(exchange.headers)
+                exchange.holder = holder = await self.keys.admit(exchange.headers)
+                self.keys.authorize(holder, path)
             endpoint, parts = self._find(exchange.method, path)
             await endpoint(exchange, *parts)
         except Disconnected:
@@ -117,6 +129,9 @@ class Proxy:
                 path = ("models", "/".join(path[1:]))
             methods = self._routes.get((path[0], _ANY, *path[2:]))
             names = (path[1],)
+            if methods is None and len(path) == 4:
+                methods = self._routes.get((path[0], _ANY, path[2], _ANY))
+                names = (path[1], path[3])
         if methods is None:
             raise NotFoundError(f"there is nothing at /{'/'.join(path)[:200]}", code="not_found")
         endpoint = methods.get(method)

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from providers.errors import BadRequestError
+from providers.queries import NativeQuery
 from providers.types import Json
 from router.proxy.exchange import Exchange
+from router.proxy.holder import MARK, Holder
 
 _SECRET = frozenset(
     {"authorization", "x-api-key", "api-key", "x-litellm-api-key", "x-goog-api-key", "cookie", "proxy-authorization"}
@@ -30,12 +32,15 @@ def arguments(exchange: Exchange, body: Mapping[str, Json]) -> dict[str, Any]:
         raise BadRequestError(f"{name}: is not for clients of the proxy to set", param=name, code="invalid_argument")
     headers = exchange.headers
     query = exchange.parameters()
+    query.pop("api-version", None)  # of Azure's clients; which one a deployment is asked in is its own to say
     if query:
-        params["extra_query"] = query
+        params["extra_query"] = NativeQuery(query)
     onward = {name: value for name, value in headers.items() if name in _ONWARD or name.startswith(_ONWARD_PREFIXES)}
     if onward:
         params["extra_headers"] = onward
-    params["litellm_metadata"] = _metadata(params, headers)
+    params["litellm_metadata"] = _metadata(params, headers, exchange.holder)
+    if exchange.holder.scope is not None:
+        params["affinity_scope"] = exchange.holder.scope
     for header, name in _SECONDS.items():
         if header in headers:
             params[name] = _number(header, headers[header])
@@ -48,13 +53,18 @@ def arguments(exchange: Exchange, body: Mapping[str, Json]) -> dict[str, Any]:
     return params
 
 
-def _metadata(params: dict[str, Any], headers: Mapping[str, str]) -> dict[str, object]:
-    """What is for checks, callbacks and the accounts: the caller's own, tags, and the headers that are no secret."""
+def _metadata(params: dict[str, Any], headers: Mapping[str, str], holder: Holder) -> dict[str, object]:
+    """What is for checks, callbacks and the accounts: the caller's own, tags, the headers that are no secret, the key.
+
+    What a client says of keys by itself is left out: nobody calls in another's name.
+    """
     given = params.pop("litellm_metadata", None) or {}
     if not isinstance(given, dict):
         said = f"litellm_metadata: must be an object, not {type(given).__name__}"
         raise BadRequestError(said, param="litellm_metadata", code="invalid_argument")
-    metadata = dict(cast("Mapping[str, object]", given))
+    own = cast("Mapping[str, object]", given)
+    metadata = {name: value for name, value in own.items() if not name.startswith(MARK)}
+    metadata.update(holder.marks)
     tags = params.pop("tags", None) or metadata.get("tags") or headers.get("x-litellm-tags")
     if isinstance(tags, str):
         tags = [tag.strip() for tag in tags.split(",") if tag.strip()]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from providers import jsonio
-from providers.errors import APIError, ConfigurationError, UnknownModelError
+from providers.errors import APIError, BudgetExceededError, ConfigurationError, RateLimitError, UnknownModelError
 from providers.types import JsonObject
 from router.proxy.exchange import Headers
 
@@ -22,6 +22,13 @@ _TYPES: Mapping[int, str] = {
     429: "rate_limit_error",
 }
 """What kind of error a status is, where nobody upstream has said."""
+
+
+class LimitedError(RateLimitError):
+    """A key has used as much as it may. Nothing was sent."""
+
+    headers: Headers = []
+    """What the answer's say of its limits."""
 
 
 def status_of(error: Exception) -> int:
@@ -62,6 +69,8 @@ def headers_of(error: Exception) -> Headers:
         if wait is not None:
             headers.append((b"retry-after", str(math.ceil(wait)).encode()))
             headers.append((b"retry-after-ms", str(math.ceil(wait * 1000)).encode()))
-        if error.attempts or error.code == "no_deployment_available":
+        if isinstance(error, LimitedError):
+            headers += error.headers
+        if error.attempts or error.code == "no_deployment_available" or isinstance(error, BudgetExceededError):
             headers.append((b"x-should-retry", b"false"))
     return headers

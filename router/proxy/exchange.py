@@ -9,7 +9,9 @@ from urllib.parse import parse_qsl, quote
 
 from providers import jsonio
 from providers.errors import APITimeoutError, BadRequestError, RequestTooLargeError
+from providers.queries import Repeated
 from providers.types import Json
+from router.proxy.holder import MASTER
 
 Message: TypeAlias = "MutableMapping[str, Any]"  # ASGI's own word: what servers and applications tell one another
 Scope: TypeAlias = "MutableMapping[str, Any]"
@@ -32,7 +34,7 @@ class Disconnected(Exception):  # noqa: N818 - nobody's error: the client has le
 class Exchange:
     """Reads the request, writes the answer, notices when the client leaves."""
 
-    __slots__ = ("_headers", "_receive", "_send", "method", "path", "query", "started")
+    __slots__ = ("_headers", "_receive", "_send", "holder", "method", "path", "query", "started")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive = receive
@@ -45,6 +47,8 @@ class Exchange:
         self._headers: dict[str, str] = {}
         for name, value in cast("Iterable[tuple[bytes, bytes]]", scope["headers"]):
             self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        self.holder = MASTER
+        """Who calls; known once the key was looked at."""
         self.started = False
         """Whether the head of the answer was sent."""
 
@@ -54,17 +58,11 @@ class Exchange:
         return self._headers
 
     def parameters(self) -> dict[str, object]:
-        """The query: `include[]` and what is given more than once as lists, all else as text."""
-        found: dict[str, object] = {}
+        """The query, under the names that stand there, `include[]` too: text, or what is given more than once."""
+        found: dict[str, list[str]] = {}
         for name, value in parse_qsl(self.query, keep_blank_values=True):
-            if name.endswith("[]"):
-                cast("list[str]", found.setdefault(name[:-2], [])).append(value)
-            elif name in found:
-                former = found[name]
-                found[name] = [*former, value] if isinstance(former, list) else [former, value]
-            else:
-                found[name] = value
-        return found
+            found.setdefault(name, []).append(value)
+        return {name: values[0] if len(values) == 1 else Repeated(values) for name, values in found.items()}
 
     async def body(self, most: int, timeout: float) -> bytes:
         """The request's body. Raises `RequestTooLargeError`, `APITimeoutError`, `Disconnected`."""

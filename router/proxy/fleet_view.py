@@ -10,6 +10,8 @@ from providers import jsonio
 from providers.errors import ConfigurationError, NotFoundError
 from providers.types import Json, JsonObject
 from router.proxy.exchange import Exchange
+from router.proxy.holder import Holder
+from router.proxy.keys.keys import Keys
 from router.router import Router
 
 _WELL = frozenset({"closed", "ramping", "half-open"})
@@ -18,17 +20,18 @@ _WELL = frozenset({"closed", "ramping", "half-open"})
 class FleetView:
     """Answers for the deployments."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, router: Router, keys: Keys) -> None:
         self._router = router
+        self._keys = keys
 
     async def models(self, exchange: Exchange) -> None:
-        """GET /models: every name that a call may ask for."""
-        data: list[Json] = [_model(name) for name in self._names()]
+        """GET /models: every name that a call with this key may ask for."""
+        data: list[Json] = [_model(name) for name in self._names(exchange.holder)]
         await exchange.answer(200, jsonio.dumps({"object": "list", "data": data}))
 
     async def model(self, exchange: Exchange, name: str) -> None:
         """GET /models/{name}."""
-        if name not in self._names():
+        if name not in self._names(exchange.holder):
             raise NotFoundError(f"there is no model {name!r}", param="model", code="model_not_found")
         await exchange.answer(200, jsonio.dumps(_model(name)))
 
@@ -69,10 +72,10 @@ class FleetView:
         }
         await exchange.answer(200 if usable else 503, jsonio.dumps(status))
 
-    def _names(self) -> list[str]:
+    def _names(self, holder: Holder) -> list[str]:
         registry, settings = self._router._registry, self._router._settings
         hidden = {name for name, alias in settings.model_group_alias.items() if alias.hidden}
-        return [name for name in registry.names() if name not in hidden]
+        return [name for name in registry.names() if name not in hidden and self._keys.may_use(holder, name)]
 
 
 def _model(name: str) -> JsonObject:

@@ -23,14 +23,17 @@ from router.transport.base import Transport
 
 _COLLECTION = (10_000, 20, 50)
 """Objects, and rounds of the generations before it, until each generation of objects is collected."""
+_HOME = frozenset({"responses_api_deployment_check", "responses_api_deployment"})
+"""Names of the check that knows whose a response is."""
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def make_router(config: ProxyConfig, settings: Mapping[str, object] | None = None) -> Router:
     """The Router of a file. `settings`: instead of its own. Raises `ConfigurationError` that names the file's line."""
-    settings = cast("dict[str, Any]", config.router_settings if settings is None else settings)  # checked already
+    given = cast("dict[str, Any]", config.router_settings if settings is None else settings)  # checked already
+    given = _with_homes(given) if config.general.keys else given
     try:
-        return Router(config.model_list, callbacks=config.callbacks, http_client=_transport(), **settings)
+        return Router(config.model_list, callbacks=config.callbacks, http_client=_transport(), **given)
     except ConfigurationError as error:
         raise placed(config, error) from None
 
@@ -44,9 +47,18 @@ def _transport() -> Transport | None:
     return LeanTransport()
 
 
+def _with_homes(settings: dict[str, Any]) -> dict[str, Any]:
+    """`settings` with the check that knows whose a response is."""
+    named = cast("list[str]", settings.get("optional_pre_call_checks") or [])
+    if not _HOME.isdisjoint(named):
+        return settings
+    return {**settings, "optional_pre_call_checks": [*named, "responses_api_deployment_check"]}
+
+
 def check_exposure(host: str, config: ProxyConfig, *, allowed: bool) -> None:
     """Raises `ConfigurationError` if others than this machine could use the proxy without a key, unless `allowed`."""
-    if config.general.master_key is None and not allowed and not _is_loopback(host):
+    keyed = config.general.master_key is not None or config.general.keys
+    if not keyed and not allowed and not _is_loopback(host):
         raise ConfigurationError(
             f"whoever reaches {host} could use the proxy; set general_settings.master_key in {config.files[0]}, "
             "or say --allow-unauthenticated"
@@ -74,14 +86,15 @@ class Launch:
 
     async def _serve(self, listening: socket.socket) -> None:
         router = make_router(self.config)
-        reloader = Reloader(router, self.config, self.environ)
+        proxy = Proxy(router, ProxySettings.of(self.config.general))
+        reloader = Reloader(router, proxy.keys, self.config, self.environ)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, reloader.ask)
         tasks = [loop.create_task(reloader.run())]
         if self.watch:
             tasks.append(loop.create_task(reloader.watch()))
         try:
-            running = server(Proxy(router, ProxySettings.of(self.config.general)), grace=self.grace)
+            running = server(proxy, grace=self.grace)
             self.ready()
             _collect_seldom()
             await running.serve(sockets=[listening])

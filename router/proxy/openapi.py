@@ -62,11 +62,30 @@ _CREATED: JsonObject = {
     "num_retries": _or_null(_RETRIES),
     "tags": _or_null(_list(_TEXT)),
 }
+_METADATA: JsonObject = _or_null({"type": "object", "additionalProperties": _TEXT})
+_GROUP: JsonObject = _or_null({**_TEXT, "minLength": 1, "description": "The group, if several keep conversations."})
 _STATES = ["completed", "failed", "in_progress", "cancelled", "queued", "incomplete"]
 _MODEL: JsonObject = _object(
     {"id": _TEXT, "object": {"const": "model"}, "created": _NUMBER, "owned_by": _TEXT}, "id", "object"
 )
 _DEPLOYMENT: JsonObject = _object({"id": _TEXT, "state": _TEXT}, "id", "state")
+_PERIOD: JsonObject = {"type": "string", "pattern": "^[1-9][0-9]{0,8}(s|m|h|d|w|mo)$"}
+_LIMIT: JsonObject = {"type": "integer", "minimum": 1}
+_TERMS: JsonObject = {
+    "key_alias": _or_null({"type": "string", "minLength": 1, "maxLength": 200}),
+    "models": _or_null(_list({"type": "string", "minLength": 1})),
+    "max_budget": _or_null({"type": "number", "minimum": 0, "description": "US dollars."}),
+    "budget_duration": _or_null(_PERIOD),
+    "rpm_limit": _or_null(_LIMIT),
+    "tpm_limit": _or_null(_LIMIT),
+    "max_parallel_requests": _or_null(_LIMIT),
+    "blocked": _or_null(_FLAG),
+    "tenant": _or_null({**_TEXT, "description": "Whose responses its are."}),
+    "team_id": _or_null(_TEXT),
+    "user_id": _or_null(_TEXT),
+    "metadata": _or_null({"type": "object"}),
+}
+_KEY: JsonObject = _object({"key": {**_TEXT, "description": "Told once."}, "token": _TEXT, **_TERMS}, "token")
 
 SCHEMAS: Mapping[str, JsonObject] = {
     "CreateResponse": _object(_CREATED, "model"),
@@ -98,6 +117,11 @@ SCHEMAS: Mapping[str, JsonObject] = {
         {"id": _TEXT, "object": {"const": "chat.completion"}, "choices": _list({"type": "object"})},
         *("id", "object", "choices"),
     ),
+    "CreateConversation": _object({"items": _or_null(_list(_ITEM)), "metadata": _METADATA, "model": _GROUP}),
+    "UpdateConversation": _object({"metadata": _METADATA}, "metadata"),
+    "CreateItems": _object({"items": _list(_ITEM)}, "items"),
+    "Conversation": _object({"id": _TEXT, "object": {"const": "conversation"}}, "id", "object"),
+    "Item": _object({"id": _TEXT, "type": _TEXT}, "type"),
     "Event": _object({"event": _TEXT, "data": {**_TEXT, "description": "JSON; `[DONE]` at the end."}}, "data"),
     "Deleted": _object({"id": _TEXT, "deleted": _FLAG}, "id", "deleted"),
     "Compaction": _object({"id": _TEXT, "object": _TEXT, "output": _list({"type": "object"})}, "id", "output"),
@@ -124,6 +148,17 @@ SCHEMAS: Mapping[str, JsonObject] = {
     "Page": _TEXT,
     "Fleet": {"type": "object"},
     "Drained": _object({"id": _TEXT, "drained": _FLAG}, "id", "drained"),
+    "Key": _KEY,
+    "NewKey": _object({**_TERMS, "duration": _or_null({**_PERIOD, "description": "How long it is good."})}),
+    "ChangedKey": _object({"key": {**_TEXT, "minLength": 1}, **_TERMS}, "key"),
+    "KeyTerms": _object(_TERMS),
+    "KeyNames": _object({"keys": _list(_TEXT), "key_aliases": _list(_TEXT)}),
+    "KeyInfo": _object({"key": _TEXT, "info": _reference("Key")}, "key", "info"),
+    "Keys": _object(
+        {"keys": _list({"anyOf": [_TEXT, _reference("Key")]}), "total_count": _NUMBER, "total_pages": _NUMBER},
+        *("keys", "total_count"),
+    ),
+    "Revoked": _object({"deleted_keys": _list(_TEXT)}, "deleted_keys"),
     "Metrics": {**_TEXT, "description": "Prometheus's text format."},
     "Error": _object(
         {
@@ -155,10 +190,14 @@ class Operation:
     """Of the query and the headers."""
     public: bool = False
     """Whether it may be asked without a key."""
+    master: bool = False
+    """Whether only the master key may."""
     upstream: bool = True
     """Whether a deployment is asked, which may refuse or fail."""
     links: Sequence[str] = ()
     """What can be asked next with the id of the answer."""
+    link: str = "response_id"
+    """What it is called there."""
     kind: str = "application/json"
     """The type of its content."""
     absent: bool = False
@@ -190,6 +229,8 @@ _PAGE = (
     _parameter("order", {"enum": ["asc", "desc"]}, "Newest first unless `asc`."),
 )
 _ONE = "/responses/{response_id}"
+_TALK = "/conversations/{conversation_id}"
+_THING = f"{_TALK}/items/{{item_id}}"
 
 OPERATIONS: Sequence[Operation] = (
     Operation(
@@ -205,6 +246,19 @@ OPERATIONS: Sequence[Operation] = (
     Operation("POST", f"{_ONE}/cancel", "cancelResponse", "Stop one in the background.", "Response"),
     Operation("GET", f"{_ONE}/input_items", "listInputItems", "Read what it was given.", "Items", parameters=_PAGE),
     Operation(
+        *("POST", "/conversations", "createConversation", "Begin a conversation.", "Conversation"),
+        body="CreateConversation",
+        links=("getConversation", "updateConversation", "listItems", "createItems", "deleteConversation"),
+        link="conversation_id",
+    ),
+    Operation("GET", _TALK, "getConversation", "Read what is noted of a conversation.", "Conversation"),
+    Operation("POST", _TALK, "updateConversation", "Note something.", "Conversation", "UpdateConversation"),
+    Operation("DELETE", _TALK, "deleteConversation", "Forget a conversation.", "Deleted"),
+    Operation("GET", f"{_TALK}/items", "listItems", "Read what was said.", "Items", parameters=_PAGE),
+    Operation("POST", f"{_TALK}/items", "createItems", "Add to it.", "Items", "CreateItems", parameters=(_INCLUDE,)),
+    Operation("GET", _THING, "getItem", "Read one item.", "Item", parameters=(_INCLUDE,)),
+    Operation("DELETE", _THING, "deleteItem", "Take one item out.", "Conversation"),
+    Operation(
         *("POST", "/chat/completions", "createChatCompletion", "Answer, in the words of chat completions."),
         *("ChatCompletion", "CreateChatCompletion"),
         streams=True,
@@ -218,7 +272,7 @@ OPERATIONS: Sequence[Operation] = (
     ),
     Operation("GET", "/models", "listModels", "Every name that may be asked for.", "Models", upstream=False),
     Operation("GET", "/models/{model}", "getModel", "One of them.", "Model", upstream=False),
-    Operation("GET", "/health", "getHealth", "How each deployment is.", "Health", upstream=False),
+    Operation("GET", "/health", "getHealth", "How each deployment is.", "Health", upstream=False, master=True),
     *(
         Operation(
             "GET", f"/health/{name}", f"get{name.title()}", told, answer, public=True, upstream=False, unready=ends
@@ -234,6 +288,7 @@ OPERATIONS: Sequence[Operation] = (
         kind="text/plain",
         absent=True,
         upstream=False,
+        master=True,
     ),
     Operation(
         *("GET", "/", "getPage", "A page that shows the fleet.", "Page"),
@@ -241,15 +296,41 @@ OPERATIONS: Sequence[Operation] = (
         public=True,
         upstream=False,
     ),
-    Operation("GET", "/fleet", "getFleet", "How all stands now.", "Fleet", upstream=False),
+    Operation("GET", "/fleet", "getFleet", "How all stands now.", "Fleet", upstream=False, master=True),
     Operation(
         *("GET", "/fleet/events", "watchFleet", "The same, each second, without an end.", "Event"),
         kind="text/event-stream",
         upstream=False,
+        master=True,
     ),
     *(
-        Operation("POST", f"/fleet/{{deployment_id}}/{name}", f"{name}Deployment", told, "Drained", upstream=False)
+        Operation(
+            *("POST", f"/fleet/{{deployment_id}}/{name}", f"{name}Deployment", told, "Drained"),
+            upstream=False,
+            master=True,
+        )
         for name, told in (("drain", "Send nothing new there."), ("undrain", "Let it serve again."))
+    ),
+    Operation("POST", "/key/generate", "generateKey", "Make a key.", "Key", "NewKey", master=True),
+    Operation("POST", "/key/update", "updateKey", "Change what a key is good for.", "Key", "ChangedKey", master=True),
+    Operation("POST", "/key/delete", "deleteKeys", "Revoke keys.", "Revoked", "KeyNames", master=True),
+    Operation(
+        *("POST", "/key/{key}/regenerate", "regenerateKey", "Put another in a key's place.", "Key", "KeyTerms"),
+        master=True,
+    ),
+    Operation(
+        *("GET", "/key/info", "getKey", "What a key is good for.", "KeyInfo"),
+        parameters=(_parameter("key", _TEXT, "Its token, its alias, or itself."),),
+        master=True,
+    ),
+    Operation(
+        *("GET", "/key/list", "listKeys", "All keys.", "Keys"),
+        parameters=(
+            _parameter("page", _LIMIT, "From 1."),
+            _parameter("size", _LIMIT, "Keys of a page; 100 if not given."),
+            _parameter("return_full_object", {"enum": ["true", "false"]}, "Tell what each is good for."),
+        ),
+        master=True,
     ),
     Operation("GET", "/openapi.json", "getDocument", "This document.", "Document", public=True, upstream=False),
 )
@@ -297,7 +378,7 @@ def _responses(each: Operation) -> Iterator[tuple[str, JsonObject]]:
         good["text/event-stream"] = {"schema": _reference("Event")}  # of each: that is how tools read it
     done: JsonObject = {"description": "Done.", "content": good}
     if each.links:
-        known: JsonObject = {"response_id": "$response.body#/id"}
+        known: JsonObject = {each.link: "$response.body#/id"}
         done["links"] = {name: {"operationId": name, "parameters": known} for name in each.links}
     yield "200", done
     if each.unready:
@@ -305,6 +386,8 @@ def _responses(each: Operation) -> Iterator[tuple[str, JsonObject]]:
     refused: JsonObject = {"description": "Refused, or failed.", "content": _json(_reference("Error"))}
     if not each.public:
         yield "401", refused
+    if each.master:
+        yield "403", refused
     if "{" in each.path or each.absent:
         yield "404", refused
     if each.upstream:

@@ -10,6 +10,7 @@ from typing import Final
 
 from router.config.general import GeneralSettings
 from router.config.proxy_file import ProxyConfig, read_proxy_config, set_environment
+from router.proxy.keys.keys import Keys
 from router.router import Router
 
 _log = logging.getLogger("router.proxy")
@@ -18,14 +19,15 @@ _POLL: Final = 0.5
 
 
 class Reloader:
-    """Reads the file again when asked to: the model list is swapped at once, of all else it is said that it waits.
+    """Reads the file again when asked to: model list and keys are swapped at once, all else is said to wait.
 
     Calls in flight end where they are. A file with any problem changes nothing. `environ`: the process's environment
     without what `config` gives.
     """
 
-    def __init__(self, router: Router, config: ProxyConfig, environ: Mapping[str, str]) -> None:
+    def __init__(self, router: Router, keys: Keys, config: ProxyConfig, environ: Mapping[str, str]) -> None:
         self._router = router
+        self._keys = keys
         self._began = self._config = config
         self._environ = environ
         self._asked = asyncio.Event()
@@ -57,6 +59,7 @@ class Reloader:
             names = {*old.environment, *new.environment}
             set_environment(names, new.environment, self._environ)
             try:
+                self._keys.check(new.general.keys)
                 self._router.set_model_list(new.model_list)
             except BaseException:
                 set_environment(names, old.environment, self._environ)
@@ -64,11 +67,13 @@ class Reloader:
         except Exception as error:  # a proxy that serves goes on to, whatever the file holds
             _log.error("%s was read again, and nothing is changed: %s", name, error)
             return
+        self._keys.take(new.general.keys)
         self._config = new
         if new.files != old.files:  # others are to be watched
             self._taken = self._stamps()
         groups = {each.get("model_name") for each in new.model_list}
-        _log.info("%s was read again: %d deployments in %d groups", name, len(new.model_list), len(groups))
+        keys = f", {len(new.general.keys)} keys" if old.general.keys or new.general.keys else ""
+        _log.info("%s was read again: %d deployments in %d groups%s", name, len(new.model_list), len(groups), keys)
         waiting = _differences(self._began, new)
         if waiting:
             _log.warning("%s: until it is started again, the proxy leaves as they were: %s", name, ", ".join(waiting))
@@ -97,6 +102,6 @@ def _differences(began: ProxyConfig, new: ProxyConfig) -> list[str]:
     found += [
         f"general_settings.{name}"
         for name in GeneralSettings.model_fields
-        if getattr(began.general, name) != getattr(new.general, name)
+        if name != "keys" and getattr(began.general, name) != getattr(new.general, name)
     ]
     return found + ["callbacks"] * (began.callbacks != new.callbacks)

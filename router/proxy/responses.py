@@ -9,6 +9,8 @@ from providers.types import Json, Verb
 from providers.views import Routed
 from router.proxy.asking import arguments
 from router.proxy.exchange import Exchange, Headers
+from router.proxy.keys.keys import Keys
+from router.proxy.keys.passage import Passage
 from router.proxy.presence import Presence
 from router.proxy.routing_headers import printable, routing_headers
 from router.proxy.settings import ProxySettings
@@ -17,13 +19,16 @@ from router.proxy.wording import AS_IT_IS, Wording
 from router.router import Router
 from router.stream import ResponseStream
 
+_NO_LIMITS: Headers = []
+
 
 class Responses:
     """Answers for the Router."""
 
-    def __init__(self, router: Router, settings: ProxySettings) -> None:
+    def __init__(self, router: Router, settings: ProxySettings, keys: Keys) -> None:
         self._router = router
         self._settings = settings
+        self._keys = keys
 
     async def create(self, exchange: Exchange) -> None:
         """POST /responses, streamed or not."""
@@ -69,11 +74,14 @@ class Responses:
         if stream not in (None, True, False):
             raise BadRequestError("stream: must be true or false", param="stream", code="invalid_argument")
         params = arguments(exchange, body)
-        async with Presence(exchange):
+        async with Presence(exchange), self._keys.passage(exchange.holder, verb, model, params) as passage:
             if stream and verb is Verb.CREATE:
-                await self._streamed(exchange, verb, model, params, wording=wording)
+                await self._streamed(exchange, verb, model, params, wording=wording, passage=passage)
             else:
-                await self._whole(exchange, await self._router._create(verb, model, params), wording)
+                answer = await self._router._create(verb, model, params)
+                passage.served(answer)
+                passage.leave()  # before it is told: whoever has the answer may ask again
+                await self._whole(exchange, answer, wording, passage.headers)
 
     async def _by_id(self, exchange: Exchange, verb: Verb, response_id: str) -> None:
         if exchange.method == "POST":  # its body, if it has one, says nothing
@@ -82,15 +90,25 @@ class Responses:
         query: dict[str, Any] = params.setdefault("extra_query", {})
         stream = query.pop("stream", "false") == "true" and verb is Verb.GET
         model = query.pop("model", None)
+        if model is not None:
+            if not isinstance(model, str):
+                raise BadRequestError("model: must be given once", param="model", code="invalid_argument")
+            self._keys.check_model(exchange.holder, model)
         async with Presence(exchange):
             if stream:
                 await self._streamed(exchange, verb, model, params, response_id)
             else:
                 await self._whole(exchange, await self._router._by_id(verb, response_id, model, params))
 
-    async def _whole(self, exchange: Exchange, answer: Routed | ResponseStream, wording: Wording = AS_IT_IS) -> None:
+    async def _whole(
+        self,
+        exchange: Exchange,
+        answer: Routed | ResponseStream,
+        wording: Wording = AS_IT_IS,
+        limits: Headers = _NO_LIMITS,
+    ) -> None:
         assert isinstance(answer, Routed), "no stream was asked for"
-        await exchange.answer(200, wording.whole(answer), [*self._headers(answer), *wording.headers])
+        await exchange.answer(200, wording.whole(answer), [*self._headers(answer), *wording.headers, *limits])
 
     async def _streamed(
         self,
@@ -100,6 +118,7 @@ class Responses:
         params: dict[str, Any],
         response_id: str | None = None,
         wording: Wording = AS_IT_IS,
+        passage: Passage | None = None,
     ) -> None:
         pulse = Pulse(exchange, self._settings.headers_after, self._settings.keep_alive)
         try:
@@ -114,8 +133,12 @@ class Responses:
                 await wording.fail(exchange, error)
             else:
                 assert isinstance(stream, ResponseStream), "a stream was asked for"
+                limits = _NO_LIMITS
+                if passage is not None:
+                    passage.served(stream)
+                    limits = passage.headers
                 async with stream:
-                    await exchange.begin([*self._headers(stream), *wording.headers])
+                    await exchange.begin([*self._headers(stream), *wording.headers, *limits])
                     pulse.began()
                     await wording.relay(exchange, stream, pulse)
         finally:

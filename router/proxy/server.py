@@ -13,6 +13,7 @@ Granian, too, tells of clients that leave, denies WebSockets by an answer (which
 headers), holds writers up for slow readers and lets streams end. It is not ahead by enough to give up that the server
 runs in our own event loop, on a socket that it is given, beside the Router and what reloads it. Of routing a request
 costs 3 us by the proxy's own table, 25 us by Starlette's.
+"""
 
 from __future__ import annotations
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from pydantic import SecretStr
 
 from router.config.general import GeneralSettings
+from router.config.keys import ConfiguredKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,8 @@ class ProxySettings:
 
     master_key: SecretStr | None = None
     """What clients must show; None: nothing."""
+    keys: Sequence[ConfiguredKey] = ()
+    """What else they can show: virtual keys."""
     max_request_bytes: int = 100 * 1024 * 1024
     """The largest body that is read."""
     body_timeout: float = 60.0
@@ -32,6 +36,7 @@ class ProxySettings:
         """What `general_settings` of a file say."""
         return cls(
             general.master_key,
+            tuple(general.keys),
             max(1, round(general.max_request_size_mb * 1024 * 1024)),
             general.body_timeout,
             general.keep_alive,

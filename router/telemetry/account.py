@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import cast
 
 from providers.errors import APIError, Attempt
-from providers.types import Call, JsonObject
+from providers.types import Call, Json, JsonObject, Verb
 from router.telemetry.opened import OpenCall
 from router.telemetry.record import SETTINGS, AttemptRecord, CallRecord, Status
 
 _NOBODY = Call("")
 _WORD = re.compile(r"[\w.:-]{1,64}")
 _SETTINGS = frozenset(SETTINGS)
+_CONVERSING = frozenset(verb for verb in Verb if verb.of_conversations)
 _ELSEWHERE = frozenset({"input", "user", "safety_identifier"})
 """Parameters that have a field of their own in the record; the end user's may be a digest."""
 
@@ -31,59 +32,63 @@ class Policy:
 
 def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
     """The record of a call that is over."""
-    run, response, error = opened.run, opened.response, opened.error
-    call = _call(opened)
+    run, response, error, bill, verb = opened.run, opened.response, opened.error, opened.bill, opened.verb
+    call = _asked(opened) if run is None else run.call
     deployment = None if run is None else run.deployment
-    details = response.get("incomplete_details")
-    cost = None if opened.bill is None else opened.bill.cost
-    contents = _contents(opened, call) if policy.contents else {}
     attempts = () if run is None else _attempts(opened, run.attempts, policy)
+    cost = None if bill is None else bill.cost
+    said = response.get
+    record_id, model, status, tier = said("id"), said("model"), said("status"), said("service_tier")
+    details = said("incomplete_details")
+    # by position: by name it would take three times as long
     return CallRecord(
-        id=opened.id,
-        verb=opened.verb.value,
-        status=opened.status,
-        model=str(opened.model),
-        group=call.group,
-        deployment_id=None if deployment is None else deployment.id,
-        provider=None if deployment is None else deployment.provider,
-        deployment_model=None if deployment is None else deployment.model,
-        stream=opened.stream,
-        started=opened.started,
-        queued=0.0 if run is None else run.queued,
-        first_event=opened.first_event,
-        duration=opened.duration,
-        response_id=_text(response, "id"),
-        previous_response_id=call.previous_response_id if run is None else run.continues,
-        response_model=_text(response, "model"),
-        response_status=_text(response, "status"),
-        incomplete_reason=_text(details, "reason") if isinstance(details, dict) else None,
-        service_tier=_text(response, "service_tier"),
-        error_type=None if error is None else type(error).__name__,
-        error_status=error.status_code if isinstance(error, APIError) else None,
-        error_code=_code(error, policy) if isinstance(error, APIError) else None,
-        attempts=attempts,
-        retries=max(0, len(attempts) - 1),
-        fallbacks=0 if run is None else len(run.plan.visited),
-        max_output_tokens=_limit(call),
-        usage=opened.usage,
-        partial=opened.partial,
-        cost=None if cost is None else cost.total,
-        cost_breakdown=cost,
-        end_user=policy.end_user(call),
-        tags=_tags(call.metadata),
-        tenant=call.scope,
-        affinity=None if run is None or run.affinity is None else run.affinity.mode,
-        decision=None if run is None else run.decision,
-        metadata=call.metadata,
-        parameters=_parameters(call, policy),
-        **contents,  # type: ignore[arg-type]  # the names are CallRecord's own
+        opened.id,
+        str(verb),
+        opened.status,
+        str(opened.model),
+        call.group,
+        None if deployment is None else deployment.id,
+        None if deployment is None else deployment.provider,
+        None if deployment is None else deployment.model,
+        opened.stream,
+        opened.started,
+        0.0 if run is None else run.queued,
+        opened.first_event,
+        opened.duration,
+        record_id if isinstance(record_id, str) and verb not in _CONVERSING else None,
+        call.previous_response_id if run is None else run.continues,
+        _conversation(call, response),
+        model if isinstance(model, str) else None,
+        status if isinstance(status, str) else None,
+        None if details is None else _reason(details),
+        tier if isinstance(tier, str) else None,
+        None if error is None else type(error).__name__,
+        error.status_code if isinstance(error, APIError) else None,
+        _code(error, policy) if isinstance(error, APIError) else None,
+        _message(error, policy),
+        attempts,
+        len(attempts) - 1 if attempts else 0,
+        0 if run is None else len(run.plan.visited),
+        _limit(call),
+        opened.usage,
+        opened.partial,
+        None if cost is None else cost.total,
+        cost,
+        policy.end_user(call),
+        _tags(call.metadata) if call.metadata else (),
+        call.scope,
+        _key(call.metadata) if call.metadata else None,
+        None if run is None or run.affinity is None else run.affinity.mode,
+        None if run is None else run.decision,
+        call.metadata,
+        _parameters(call, policy),
+        call.body.get("input") if policy.contents else None,
+        _output(opened) if policy.contents else None,
     )
 
 
-def _call(opened: OpenCall) -> Call:
-    """The call, also if it never came so far as to be one."""
-    if opened.run is not None:
-        return opened.run.call
+def _asked(opened: OpenCall) -> Call:
+    """The call that never came so far as to be sent."""
     if opened.request is None:
         return _NOBODY
     try:
@@ -92,14 +97,24 @@ def _call(opened: OpenCall) -> Call:
         return _NOBODY
 
 
-def _contents(opened: OpenCall, call: Call) -> dict[str, object]:
-    error = opened.error
+def _conversation(call: Call, response: JsonObject) -> str | None:
+    """The id of the conversation that a call is about."""
+    if call.verb in _CONVERSING:
+        found = response.get("id") if call.verb is Verb.CREATE_CONVERSATION else call.conversation_id
+    else:
+        held = response.get("conversation")
+        found = held.get("id") if isinstance(held, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _key(metadata: Mapping[str, object]) -> str | None:
+    alias = metadata.get("user_api_key_alias")
+    return alias if isinstance(alias, str) else None
+
+
+def _output(opened: OpenCall) -> Json:
     response = opened.response if opened.output is None else opened.output
-    return {
-        "input": call.body.get("input"),
-        "output": response.get("output"),
-        "error_message": error.message if isinstance(error, APIError) else None,
-    }
+    return response.get("output")
 
 
 def _parameters(call: Call, policy: Policy) -> dict[str, object]:
@@ -120,6 +135,11 @@ def _parameters(call: Call, policy: Policy) -> dict[str, object]:
 
 def _is_setting(value: object) -> bool:
     return isinstance(value, (bool, int, float)) or (isinstance(value, str) and _WORD.fullmatch(value) is not None)
+
+
+def _message(error: BaseException | None, policy: Policy) -> str | None:
+    """What its server said, which may quote what it was sent."""
+    return error.message if policy.contents and isinstance(error, APIError) else None
 
 
 def _code(error: APIError, policy: Policy) -> str | None:
@@ -155,7 +175,7 @@ def _attempt(attempt: Attempt, status: Status, error: APIError | None, policy: P
         None if error is None else error.status_code,
         None if error is None else _code(error, policy),
         attempt.decision,
-        error.message if error is not None and policy.contents else None,
+        _message(error, policy),
     )
 
 
@@ -164,13 +184,13 @@ def _limit(call: Call) -> int | None:
     return most if type(most) is int else None
 
 
-def _text(json: JsonObject, name: str) -> str | None:
-    value = json.get(name)
-    return value if isinstance(value, str) else None
+def _reason(details: Json) -> str | None:
+    reason = details.get("reason") if isinstance(details, dict) else None
+    return reason if isinstance(reason, str) else None
 
 
 def _tags(metadata: Mapping[str, object]) -> tuple[str, ...]:
-    tags = metadata.get("tags") if metadata else None
-    if not isinstance(tags, (list, tuple, set, frozenset)):
-        return ()
-    return tuple(str(tag) for tag in cast("list[object]", tags))
+    tags = metadata.get("tags")
+    if isinstance(tags, (list, tuple, set, frozenset)):
+        return tuple(map(str, cast("list[object]", tags)))
+    return (tags,) if isinstance(tags, str) else ()

@@ -35,6 +35,15 @@ class LossTeller(Protocol):
 
 
 @runtime_checkable
+class Batching(Protocol):
+    """A sink for which less is to be done if it knows when no more records come for now."""
+
+    def rest(self) -> None:
+        """None come before the event loop's next turn. What it raises is logged."""
+        ...
+
+
+@runtime_checkable
 class Exposing(Protocol):
     """A sink that shows what it counts to whoever asks."""
 

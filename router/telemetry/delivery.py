@@ -28,12 +28,16 @@ def _nothing(_: OpenCall) -> None:
     """What has to run before the record of a call can be made."""
 
 
+def _no_more() -> None:
+    """What is done when no more calls come for now."""
+
+
 class Delivery:
     """Hands calls that are over to `deliver`, on the event loop's next turn, or `PAUSE` after the last.
 
     `put` may be called anywhere: in any thread, in a destructor, without an event loop. Where none runs, the next
     call's turn takes care of it, or `flush`. `before` says what has to run first for a call, and would take long: it
-    runs in a thread of its own, while the calls wait.
+    runs in a thread of its own, while the calls wait. `after` is called when those of one turn are delivered.
     """
 
     def __init__(
@@ -41,10 +45,12 @@ class Delivery:
         deliver: Callable[[OpenCall], None],
         before: Callable[[OpenCall], Callable[[], object] | None] = _nothing,
         most: int = MOST_WAITING,
+        after: Callable[[], None] = _no_more,
     ) -> None:
         self.dropped = 0
         self._deliver = deliver
         self._before = before
+        self._after = after
         self._most = most
         self._waiting: deque[OpenCall] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -75,6 +81,7 @@ class Delivery:
         with suppress(IndexError):  # nothing waits any more
             while True:
                 self._one(self._waiting.popleft())
+        self._after()
 
     async def flush(self, timeout: float) -> bool:
         """Deliver all that waits, `timeout` seconds at most; whether nothing waits any more."""
@@ -118,6 +125,12 @@ class Delivery:
 
     def _some(self, most: int) -> Future[None] | None:
         """Deliver so many calls that wait; what has to end first, if one has to wait on."""
+        try:
+            return self._deliver_some(most)
+        finally:
+            self._after()
+
+    def _deliver_some(self, most: int) -> Future[None] | None:
         waiting, preparing, prepared = self._waiting, self._preparing, False
         if preparing is not None:
             if not preparing.done():

@@ -1,23 +1,23 @@
-"""One line in the log for each call, for people and as JSON. Says nothing of what was asked or answered."""
+"""One line in the log for each call. Says nothing of what was asked or answered."""
 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 
 from checks.end_user import digest
-from providers import jsonio
 from router.pool import DeploymentHealth
+from router.telemetry.json_lines import JsonLog
 from router.telemetry.record import CallRecord
 
 _calls = logging.getLogger("router.calls")
-_MOST_NAMES: Final = 10_000
+_TOGETHER: Final = 64
+"""Calls that are written at once."""
 _LONGEST_NAME: Final = 100
 """Characters of a name that a line shows: the model's may be anything a caller wrote."""
 
@@ -31,6 +31,12 @@ class CallLog:
 
     def __init__(self, *, contents: bool = False) -> None:
         self._contents = contents
+        self._asked = False
+        """Whether it was looked up for these calls who listens."""
+        self._quick: list[JsonLog] | None = None
+        """Those who listen, if all of them can be told of many calls at once."""
+        self._waiting: deque[tuple[int, CallRecord]] = deque()
+        """What they are to be told, with its level."""
 
     def attach(self, health: Callable[[], Sequence[DeploymentHealth]]) -> None:
         """It tells of calls, not of deployments."""
@@ -38,154 +44,71 @@ class CallLog:
     def take(self, record: CallRecord) -> None:
         """Write it, if anybody listens."""
         level = logging.WARNING if record.status == "failed" else logging.INFO
+        if not _calls.isEnabledFor(level):
+            return
+        if not self._asked:
+            self._quick, self._asked = _quick(), True
         # without anybody to take it, Python would print a warning itself; the caller has the error already
-        if not _calls.isEnabledFor(level) or not _calls.hasHandlers():
+        if not self._quick and not _calls.hasHandlers():
             return
         if not self._contents and (record.metadata or record.tenant is not None):
             tenant = None if record.tenant is None else digest(record.tenant)
             record = replace(record, metadata={}, tenant=tenant)
-        made = _calls.makeRecord(_calls.name, level, __file__, 0, line(record), (), None, "take", {"call": record})
-        _calls.handle(made)
+        if self._quick is None:
+            made = _calls.makeRecord(_calls.name, level, __file__, 0, line(record), (), None, "take", {"call": record})
+            _calls.handle(made)
+            return
+        self._waiting.append((level, record))
+        if len(self._waiting) >= _TOGETHER:
+            self.rest()
+
+    def rest(self) -> None:
+        """Write out what was taken: no more comes for now."""
+        quick, self._quick, self._asked = self._quick, None, False
+        if not quick:
+            return
+        calls = []
+        with suppress(IndexError):  # they were all taken out, maybe by another thread
+            while True:
+                calls.append(self._waiting.popleft())
+        for log in quick:
+            log.tell(_calls.name, calls, line)
 
 
 def line(record: CallRecord) -> str:
-    """A call in one line, as `gpt → u0: succeeded in 1.204 s, 120+45 tokens, $0.000650, 2 attempts`."""
-    where = record.deployment_id or "nobody"
-    asked = record.model or record.group
+    """A call in one line, as `gpt -> u0: succeeded in 1.204 s, 120+45 tokens, $0.000650, 2 attempts`."""
+    group, usage = record.group, record.usage
+    asked = record.model or group
     if len(asked) > _LONGEST_NAME:
-        asked = f"{asked[:_LONGEST_NAME]}…"
-    if record.group and record.group != asked:
-        asked = f"{asked} ({record.group})"
-    verb = "" if record.verb == "create" else f"{record.verb} "
-    parts = [f"{verb}{asked} → {where}: {record.status} in {record.duration:.3f} s"]
+        asked = f"{asked[:_LONGEST_NAME]}..."
+    if group and group != asked:
+        asked = f"{asked} ({group})"
+    if record.verb != "create":
+        asked = f"{record.verb} {asked}"
+    text = f"{asked} -> {record.deployment_id or 'nobody'}: {record.status} in {record.duration:.3f} s"
     if record.error_type is not None:
-        parts[0] += f" with {record.error_type}"
+        text += f" with {record.error_type}"
         if record.error_status is not None:
-            parts[0] += f" {record.error_status}"
-    if record.usage is not None:
-        about = "about " if record.usage.estimated else ""
-        parts.append(f"{about}{record.usage.input_tokens}+{record.usage.output_tokens} tokens")
+            text += f" {record.error_status}"
+    if usage is not None:
+        text += f", {'about ' if usage.estimated else ''}{usage.input_tokens}+{usage.output_tokens} tokens"
     if record.cost is not None:
-        parts.append(f"${record.cost:.6f}")
+        text += f", ${record.cost:.6f}"
     if len(record.attempts) > 1:
-        parts.append(f"{len(record.attempts)} attempts")
-    text = ", ".join(parts)
+        text += f", {len(record.attempts)} attempts"
     return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
 
 
-class _Line(msgspec.Struct):
-    """What a line of JSON says of a call."""
-
-    time: datetime
-    level: str
-    logger: str
-    message: str
-    call: CallRecord
-
-
-class JsonFormatter(logging.Formatter):
-    """Formats any record of `logging` as one line of JSON: `time` (ISO 8601, UTC), `level`, `logger`, `message`;
-    `exception` if there is one; and `call`, what is known of a call, if it is a Router's.
-
-    What looks like a key is blotted out, in other libraries' messages too. So are `secrets`, and by default the values
-    of environment variables that are named like keys (`…_API_KEY`, `…TOKEN…`, `…SECRET…`, `…PASSWORD…`), as they are
-    when the formatter is made.
-    """
-
-    def __init__(self, secrets: Iterable[str] = (), *, environ: Mapping[str, str] | None = None) -> None:
-        super().__init__()
-        # Imported when needed: most programs format their logs otherwise, and its patterns take a while to compile.
-        from router.telemetry.redaction import Redactor, environment_secrets
-
-        self._redactor = Redactor((*secrets, *environment_secrets(os.environ if environ is None else environ)))
-        self._encode = msgspec.json.Encoder().encode
-        self._clean: set[str | None] = {None}
-        """Names that hold no key: most come again."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line."""
-        call = getattr(record, "call", None)
-        if not isinstance(call, CallRecord):
-            return self._careful(record, None)
-        if record.exc_info is None and not _tells(call) and self._is_clean(call):
-            made = datetime.fromtimestamp(record.created, UTC)
-            try:
-                return self._encode(_Line(made, record.levelname, record.name, record.getMessage(), call)).decode()
-            except UnicodeError:  # a lone surrogate in a name
-                pass
-        return self._careful(record, call)
-
-    def _is_clean(self, call: CallRecord) -> bool:
-        """Whether nothing in it can hold a key."""
-        known = self._clean
-        if not known.issuperset(_usual(call)):
-            if len(known) > _MOST_NAMES:
-                known.clear()
-                known.add(None)
-            for name in _usual(call):
-                if name is not None and name not in known:
-                    if not self._redactor.clean(name):
-                        return False
-                    known.add(name)
-        return self._redactor.clean(_unique(call))
-
-    def _careful(self, record: logging.LogRecord, call: CallRecord | None) -> str:
-        """The line, each text in it looked at."""
-        redact = self._redactor
-        said: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, UTC),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": redact.text(record.getMessage()),
-        }
-        thrown = self.formatException(record.exc_info) if record.exc_info else record.exc_text
-        if thrown:
-            said["exception"] = redact.text(thrown)
-        if call is None:
-            return jsonio.dumps(said).decode()
-        try:
-            said["call"] = redact.value(msgspec.to_builtins(call, enc_hook=_plain, str_keys=True))
-            return jsonio.dumps(said).decode()
-        except (TypeError, ValueError, RecursionError):  # what was asked is no JSON
-            bare = replace(call, input=None, output=None, metadata={}, parameters={})
-            said["call"] = redact.value(msgspec.to_builtins(bare))
-            return jsonio.dumps(said).decode()
-
-
-def _usual(call: CallRecord) -> tuple[str | None, ...]:
-    """What callers and vendors can put words into, and mostly is the same again."""
-    return (
-        call.model,
-        call.group,
-        call.deployment_model,
-        call.response_model,
-        call.response_status,
-        call.incomplete_reason,
-        call.service_tier,
-        call.error_code,
-        call.end_user,
-        call.tenant,
-    )
-
-
-def _unique(call: CallRecord) -> str:
-    """The rest of that, which is another in each record."""
-    names = f"{call.response_id} {call.previous_response_id} {call.id}"
-    if call.tags or call.parameters:
-        names = f"{names} {call.tags} {call.parameters}"
-    if len(call.attempts) > 1:
-        names = " ".join([names, *(each.error_code for each in call.attempts if each.error_code)])
-    return names
-
-
-def _tells(call: CallRecord) -> bool:
-    """Whether it holds texts of which nothing is known."""
-    return bool(call.input is not None or call.output is not None or call.error_message is not None or call.metadata)
-
-
-def _plain(value: object) -> object:
-    """What stands for an object that JSON has no word for: its own JSON, if it has any, or its class."""
-    try:
-        return jsonio.plain(value)
-    except TypeError:
-        return f"<{type(value).__name__}>"
+def _quick() -> list[JsonLog] | None:
+    """The handlers that the log of calls comes to, if all of them take calls as they are; else None."""
+    if _calls.filters or logging.getLogRecordFactory() is not logging.LogRecord:
+        return None
+    found: list[JsonLog] = []
+    logger: logging.Logger | None = _calls
+    while logger is not None:
+        for handler in logger.handlers:
+            if not isinstance(handler, JsonLog) or not handler.takes_calls():
+                return None
+            found.append(handler)
+        logger = logger.parent if logger.propagate else None
+    return found

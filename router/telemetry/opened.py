@@ -82,6 +82,8 @@ class OpenCall(msgspec.Struct, eq=False):  # made for each call, which `__init__
         self.duration = self.book.clock() - self.began
         if response is not None:
             self.response = response
+        if self.run is not None:
+            self.request = None  # the run has all that is told of it
         if self.verb in BILLED and self.run is not None and self.run.deployment is not None:
             self.usage, self.partial = usage, partial and usage is not None
             self.bill = self.book.bill(self)

@@ -30,7 +30,7 @@ SETTINGS: Final = (
 """Parameters of a call that say how it is to be answered, not what is asked."""
 
 
-class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):  # it can't hold what holds it
     """One request on behalf of a call."""
 
     deployment_id: str
@@ -55,7 +55,7 @@ class AttemptRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """What its server said, if contents are recorded."""
 
 
-class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One client call, its attempts inside. Times in seconds, money in US dollars.
 
     Says nothing of what was asked or answered, unless `record_contents` is on: `input` and `output` are None then,
@@ -66,7 +66,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     """The call's own id; `response.routing.call_id` is the same."""
     verb: str
-    """`create`, `get`, `delete`, `cancel`, `input_items`, `compact`, `input_tokens`."""
+    """`create`, `get`, `delete`, `cancel`, `input_items`, `compact`, `input_tokens`; of conversations
+    `create_conversation`, `list_conversation_items`, …: the Router's own names, without the leading `a`."""
     status: Status
     model: str
     """The name that was asked for."""
@@ -89,6 +90,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     response_id: str | None = None
     previous_response_id: str | None = None
     """What the caller went on from."""
+    conversation_id: str | None = None
+    """The conversation that it made or named, or that its response is a part of."""
     response_model: str | None = None
     """What the vendor says answered."""
     response_status: str | None = None
@@ -120,6 +123,8 @@ class CallRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: tuple[str, ...] = ()
     tenant: str | None = None
     """The call's `affinity_scope`."""
+    key: str | None = None
+    """The alias, or the id, of the proxy's key that it came with."""
     affinity: str | None = None
     """How it found the home of its conversation: `home`, `domain`, `discovered`, `replayed`."""
     decision: RouteDecision | None = None

@@ -14,11 +14,11 @@ from functools import partial
 from itertools import count
 from typing import Final
 
-from providers.types import Verb
-from providers.usage import Bill, Cost, Loads, PriceSource
+from providers.types import Deployment, JsonObject, Verb
+from providers.usage import Bill, Cost, Loads, PriceSource, TokenUsage
 from router.pool import DeploymentHealth
 from router.telemetry.account import Policy, record_of
-from router.telemetry.base import LossTeller, Sink, Tracer
+from router.telemetry.base import Batching, LossTeller, Sink, Tracer
 from router.telemetry.callbacks import CallbackSink, CallbackStats
 from router.telemetry.delivery import Delivery
 from router.telemetry.opened import OpenCall
@@ -69,7 +69,8 @@ class Recorder:
         self._tracers = tuple(tracers)
         self._prefix = f"call_{secrets.token_hex(6)}"
         self._numbers = count(1)
-        self._delivery = Delivery(self._deliver, self._loader)
+        self._delivery = Delivery(self._deliver, self._loader, after=self._rest)
+        self._batching = [sink for sink in sinks if isinstance(sink, Batching)]
 
     def __del__(self) -> None:
         atexit.unregister(self._at_exit)
@@ -95,23 +96,24 @@ class Recorder:
 
     def bill(self, opened: OpenCall) -> Bill | None:
         """What a call costs, to be worked out when it is asked for; None if it used nothing."""
-        run, usage, response = opened.run, opened.usage, opened.response
-        assert run is not None, "only what was sent is billed"
-        assert run.deployment is not None, "the same"
+        usage, response = opened.usage, opened.response
         if usage is None:
             reason = _NOT_YET if response.get("status") in _UNFINISHED else _NO_USAGE
             return Bill(Cost(None, reason)) if opened.status == "succeeded" else None
+        assert opened.run is not None, "only what was sent is billed"
+        assert opened.run.deployment is not None, "the same"
+        # what is needed and no more: whoever has the answer may keep this for long
+        return Bill(partial(self._price, usage, opened.run.deployment, response, opened.started))
+
+    def _price(self, usage: TokenUsage, deployment: Deployment, response: JsonObject, started: float) -> Cost:
         model, tier = response.get("model"), response.get("service_tier")
-        deployment = run.deployment
-        work = partial(
-            self._prices.cost,
+        return self._prices.cost(
             usage,
             deployment,
             model=model if isinstance(model, str) and model else deployment.model,
             service_tier=tier if isinstance(tier, str) else None,
-            at=opened.started,
+            at=started,
         )
-        return Bill(work)
 
     async def flush(self, timeout: float) -> bool:
         """Deliver what waits, and wait until callbacks have had it, `timeout` seconds at most; whether they have."""
@@ -168,6 +170,13 @@ class Recorder:
                 sink.take(record)
             except Exception:
                 _log.exception("%s failed to take the record of a call", type(sink).__name__)
+
+    def _rest(self) -> None:
+        for sink in self._batching:
+            try:
+                sink.rest()
+            except Exception:
+                _log.exception("%s failed to take the records of calls", type(sink).__name__)
 
 
 def _finish(recorder: weakref.ref[Recorder]) -> None:

@@ -18,6 +18,7 @@ NONE: Final = "(none)"
 """The entry of calls that have none: that were sent nowhere, or are for nobody."""
 MOST_ENTRIES: Final = 10_000
 """Entries of one kind that are kept; beyond them, the one that had no call for the longest time goes to `OTHERS`."""
+_MOST_PLACES: Final = 1_000
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -78,8 +79,14 @@ class _Sum:
             self.unpriced += 1
 
     def take_over(self, other: _Sum) -> None:
-        for name in _Sum.__slots__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.calls += other.calls
+        self.failures += other.failures
+        self.input_tokens += other.input_tokens
+        self.output_tokens += other.output_tokens
+        self.cache_read_tokens += other.cache_read_tokens
+        self.cost += other.cost
+        self.unpriced += other.unpriced
+        self.estimated += other.estimated
 
     def totals(self) -> Totals:
         return Totals(*(getattr(self, name) for name in _Sum.__slots__))
@@ -93,7 +100,8 @@ class _Kind:
         self._sums: OrderedDict[str, _Sum] = OrderedDict()
         self._others = _Sum()
 
-    def add(self, name: str, record: CallRecord) -> None:
+    def of(self, name: str) -> _Sum:
+        """The totals of this one, to which something is to be added."""
         sums = self._sums
         found = self._others if name == OTHERS else sums.get(name)  # a caller may call itself so
         if found is None:
@@ -102,7 +110,7 @@ class _Kind:
             found = sums[name] = _Sum()
         elif found is not self._others:
             sums.move_to_end(name)
-        found.add(record)
+        return found
 
     def totals(self) -> dict[str, Totals]:
         found = {name: each.totals() for name, each in self._sums.items()}
@@ -118,6 +126,9 @@ class SpendSink:
         """`most`: entries of one kind."""
         self._lock = threading.Lock()
         self._total = _Sum()
+        self._places: dict[tuple[str, str | None, str | None], _Sum] = {}
+        """Sums that are yet to be added to the total and to those of a group, a deployment and a provider: they are
+        the same calls, and so are added up only once."""
         self._groups, self._deployments, self._providers, self._end_users, self._tags = (_Kind(most) for _ in range(5))
 
     def attach(self, health: Callable[[], Sequence[DeploymentHealth]]) -> None:
@@ -125,25 +136,38 @@ class SpendSink:
 
     def take(self, record: CallRecord) -> None:
         """Add a call."""
+        place = record.group, record.deployment_id, record.provider
         with self._lock:
-            self._total.add(record)
-            self._groups.add(record.group or NONE, record)
-            self._deployments.add(record.deployment_id or NONE, record)
-            self._providers.add(record.provider or NONE, record)
-            self._end_users.add(record.end_user or NONE, record)
+            found = self._places.get(place)
+            if found is None:
+                if len(self._places) >= _MOST_PLACES:
+                    self._share()
+                found = self._places[place] = _Sum()
+            found.add(record)
+            self._end_users.of(record.end_user or NONE).add(record)
             for tag in _once(record.tags):
-                self._tags.add(tag, record)
+                self._tags.of(tag).add(record)
 
     def brief(self) -> tuple[Totals, dict[str, Totals]]:
         """The totals by now, and those of deployments; quick, however many end users there are. From any thread."""
         with self._lock:
+            self._share()
             return self._total.totals(), self._deployments.totals()
 
     def spend(self) -> Spend:
         """The totals by now. From any thread."""
         with self._lock:
+            self._share()
             kinds = self._groups, self._deployments, self._providers, self._end_users, self._tags
             return Spend(self._total.totals(), *(kind.totals() for kind in kinds))
+
+    def _share(self) -> None:
+        for (group, deployment, provider), found in self._places.items():
+            self._total.take_over(found)
+            self._groups.of(group or NONE).take_over(found)
+            self._deployments.of(deployment or NONE).take_over(found)
+            self._providers.of(provider or NONE).take_over(found)
+        self._places.clear()
 
 
 def _once(tags: tuple[str, ...]) -> Iterable[str]:

@@ -85,7 +85,7 @@ async def test_personal_ids_are_hashed_in_records_and_totals_but_not_upstream() 
         ({"hash_end_user": True}, "did you mean 'hash_end_users'"),
         ({"success_callback": []}, "put them into callbacks"),
         ({"turn_off_message_logging": True}, "unless record_contents is on"),
-        ({"json_logs": True}, "JsonFormatter"),
+        ({"json_logs": True}, "JsonLog"),
     ],
 )
 def test_settings_that_are_wrong_are_named(settings: dict[str, Any], said: str) -> None:

@@ -23,6 +23,9 @@ _LINE = 2.0
 _BAR = 8
 """Characters of a full share. With these widths the table fits 80 columns, and stands still."""
 _SHARE = _BAR + len(" 100%")
+_NAME = len("north")
+_ROOMY = 78
+"""Columns from which accounts and bars are shown."""
 _BREAKER = len("open 10.0 s")
 _STYLES = {"closed": "green", "open": "red", "half-open": "yellow", "ramping": "yellow"}
 
@@ -71,8 +74,10 @@ class Screen:
     def picture(self) -> Group:
         """The state as a table, what happened, and the totals."""
         table = Table(box=box.SIMPLE, padding=0)  # the box parts the columns by a space
-        for heading in ("", "account", "share (2 s)"):
-            table.add_column(heading, no_wrap=True, min_width=_SHARE if heading.startswith("share") else None)
+        roomy = self._console.width >= _ROOMY
+        widths = {"": _NAME, "account": None, "share (2 s)": _SHARE} if roomy else {"": _NAME, "share": len("100%")}
+        for heading, width in widths.items():
+            table.add_column(heading, no_wrap=True, min_width=width)
         for heading in ("served", "in\nflight", "latency"):
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("breaker", no_wrap=True, min_width=_BREAKER)
@@ -80,16 +85,16 @@ class Screen:
             table.add_column(heading, justify="right", no_wrap=True)
         shares = self._score.shares()
         for each in self._health():
-            table.add_row(*self._row(each, shares[each.id]))
+            table.add_row(*self._row(each, shares[each.id], roomy=roomy))
         said = [Text(line) for line in self._said]
         return Group(table, Text(_totals(self._score), style="bold"), *said)
 
-    def _row(self, each: DeploymentHealth, share: float) -> tuple[str | Text, ...]:
+    def _row(self, each: DeploymentHealth, share: float, *, roomy: bool) -> tuple[str | Text, ...]:
         score = self._score
+        first = (score.accounts[each.id], f"{'█' * round(share * _BAR)} {share:.0%}") if roomy else (f"{share:.0%}",)
         return (
             each.id,
-            score.accounts[each.id],
-            f"{'█' * round(share * _BAR)} {share:.0%}",
+            *first,
             f"{score.served[each.id]:,}",
             str(each.in_flight),
             "" if each.latency is None else f"{each.latency * 1000:.0f} ms",

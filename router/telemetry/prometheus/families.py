@@ -80,6 +80,12 @@ COST: Final = Family("homing_cost_dollars_total", "counter", _PLACE, "What calls
 UNPRICED: Final = Family(
     "homing_unpriced_calls_total", "counter", _PLACE, "Calls that were to be paid for, nobody knows how much."
 )
+_KEY: Final = ("key",)
+KEY_REQUESTS: Final = Family(
+    "homing_key_requests_total", "counter", (*_KEY, "status"), "Calls that came with a proxy's virtual key."
+)
+KEY_TOKENS: Final = Family("homing_key_tokens_total", "counter", (*_KEY, "type"), "Tokens that those used.")
+KEY_COST: Final = Family("homing_key_cost_dollars_total", "counter", _KEY, "What those cost, where that is known.")
 LOST: Final = Family(
     "homing_records_dropped_total",
     "counter",
@@ -139,6 +145,9 @@ COUNTED: Final = (
     TOKENS,
     COST,
     UNPRICED,
+    KEY_REQUESTS,
+    KEY_TOKENS,
+    KEY_COST,
 )
 """Those that calls add to."""
 GAUGES: Final = (IN_FLIGHT, STATE, OPEN, BLOCKED, HEADROOM, LATENCY, FAILURE_RATE)

@@ -8,12 +8,15 @@ from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 from providers import errors
+from providers.usage import TokenUsage
 from router.telemetry.prometheus import families as metrics
 from router.telemetry.prometheus.families import COUNTED, OTHER, UNKNOWN, Family
 from router.telemetry.record import AttemptRecord, CallRecord
 
 MOST_DEPLOYMENTS: Final = 10_000
 """Deployments told apart; those that come later, in a fleet that changes all the time, are `(other)`."""
+MOST_KEYS: Final = 1_000
+"""Keys told apart; those that come later are `(other)`."""
 MOST_REMEMBERED: Final = 50_000
 """Combinations of which it is remembered what they add to; then that is found anew."""
 _ERRORS: Final = frozenset(
@@ -89,22 +92,26 @@ class _Calls:
         self.queue.observe(record.queued)
         if record.first_event is not None and self.first_event is not None:
             self.first_event.observe(record.first_event)
-        self.retries.value += record.retries
-        self.fallbacks.value += record.fallbacks
+        if record.retries:
+            self.retries.value += record.retries
+        if record.fallbacks:
+            self.fallbacks.value += record.fallbacks
         usage = record.usage
         if usage is not None:
             given, told, read, written, reasoned = self.tokens
             given.value += usage.input_tokens
             told.value += usage.output_tokens
-            read.value += usage.cache_read_tokens
-            written.value += usage.cache_write_tokens
-            reasoned.value += usage.reasoning_tokens
+            if usage.cache_read_tokens or usage.cache_write_tokens or usage.reasoning_tokens:
+                read.value += usage.cache_read_tokens
+                written.value += usage.cache_write_tokens
+                reasoned.value += usage.reasoning_tokens
         if record.cost is not None:
             self.cost.value += record.cost
         elif record.cost_breakdown is not None:
             self.unpriced.value += 1
 
 
+_UNUSED: Final = TokenUsage()
 _TOKENS: Final = ("input", "output", "cache_read", "cache_write", "reasoning")
 
 
@@ -115,6 +122,7 @@ class Tally:
         self._lock = threading.Lock()
         self._series: dict[Family, dict[Labels, Count]] = {family: {} for family in COUNTED}
         self._deployments: set[str] = {""}
+        self._keys: set[str] = set()
         self._calls: dict[object, _Calls] = {}
         self._attempts: dict[object, tuple[Count, Distribution]] = {}
 
@@ -138,6 +146,8 @@ class Tally:
             calls.add(record)
             for attempt in record.attempts:
                 self._attempt(attempt)
+            if record.key is not None:
+                self._key(record, record.key)
             if record.affinity is not None:
                 self.count(metrics.AFFINITY, (record.group or UNKNOWN, record.affinity)).value += 1
 
@@ -174,6 +184,18 @@ class Tally:
                 return OTHER
             known.add(name)
         return name
+
+    def _key(self, record: CallRecord, name: str) -> None:
+        if name not in self._keys:
+            if len(self._keys) < MOST_KEYS:
+                self._keys.add(name)
+            else:
+                name = OTHER
+        self.count(metrics.KEY_REQUESTS, (name, record.status)).value += 1
+        usage = record.usage or _UNUSED
+        self.count(metrics.KEY_TOKENS, (name, "input")).value += usage.input_tokens
+        self.count(metrics.KEY_TOKENS, (name, "output")).value += usage.output_tokens
+        self.count(metrics.KEY_COST, (name,)).value += record.cost or 0.0
 
     def _attempt(self, attempt: AttemptRecord) -> None:
         key = attempt.group, attempt.deployment_id, attempt.provider, attempt.status, attempt.error_type

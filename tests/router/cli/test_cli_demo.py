@@ -51,14 +51,16 @@ def test_it_plays_to_the_end_without_a_terminal() -> None:
         assert words in done.stdout
 
 
-async def test_on_a_terminal_it_shows_a_table_that_fits() -> None:
+@pytest.mark.parametrize("width", [60, 80])
+async def test_on_a_terminal_it_shows_a_table_that_fits(width: int) -> None:
     written = io.StringIO()
-    console = Console(file=written, force_terminal=True, width=80, highlight=False)
+    console = Console(file=written, force_terminal=True, width=width, highlight=False)
     score = await play(console, 2.0, 6, "least-busy", live=True)
     console.print(summary(score))
     shown = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", written.getvalue())
-    for words in ("account", "breaker", "tailspin", "closed", "follow-ups home", "All went well."):
+    for words in ("north", "breaker", "closed", "follow-ups home", "All went well."):
         assert words in shown
+    assert ("account" in shown.partition("calls ")[0]) == ("tailspin" in shown) == (width == 80)
     assert "…" not in shown
     assert score.well
 

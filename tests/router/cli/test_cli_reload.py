@@ -103,3 +103,50 @@ def test_a_file_that_is_watched_is_read_when_it_or_what_it_includes_has_changed(
             serving.until("was read again: 1 deployments")
             assert "at one" in ask(serving.url)
             assert serving.end(signal.SIGTERM) == 0
+
+
+def test_keys_of_the_file_come_and_go(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+
+    def listed(*names: str) -> dict[str, Any]:
+        return {"keys": [{"key_alias": name, "key": f"os.environ/{name.upper()}"} for name in names]}
+
+    secrets = {"ANN": "sk-ann-0123456789", "BOB": "sk-bob-0123456789"}
+
+    def status(url: str, name: str) -> int:
+        shown = {"x-api-key": secrets[name]}
+        return httpx.get(f"{url}/v1/models", headers=shown, timeout=PATIENCE).status_code
+
+    write(path, "http://127.0.0.1:9", general_settings=listed("ann"))
+    # keys are enough for others to be let in
+    with homing_serve(path, "--host", "0.0.0.0", environ=secrets) as serving:
+        url = f"http://127.0.0.1:{serving.url.rpartition(':')[2]}"
+        assert (status(url, "ANN"), status(url, "BOB")) == (200, 401)
+        write(path, "http://127.0.0.1:9", general_settings=listed("ann", "bob"))
+        serving.process.send_signal(signal.SIGHUP)
+        serving.until("1 deployments in 1 groups, 2 keys")
+        assert (status(url, "ANN"), status(url, "BOB")) == (200, 200)
+        write(path, "http://127.0.0.1:9", general_settings={"keys": [{"key_alias": "ann"}]})
+        serving.process.send_signal(signal.SIGHUP)
+        serving.until("nothing is changed")
+        assert "general_settings.keys[0]: key: give it as os.environ/NAME" in "".join(serving.said)
+        assert (status(url, "ANN"), status(url, "BOB")) == (200, 200)
+        write(path, "http://127.0.0.1:9")
+        serving.process.send_signal(signal.SIGHUP)
+        serving.until("1 deployments in 1 groups, 0 keys")
+        assert (status(url, "ANN"), status(url, "BOB")) == (401, 401)  # and not everybody
+        assert not [line for line in serving.said if "sk-" in line]
+        assert serving.end(signal.SIGTERM) == 0
+
+
+def test_keys_are_not_taken_into_a_proxy_that_was_started_without_what_they_need(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    with SimulatedUpstream.in_thread("one") as one, SimulatedUpstream.in_thread("two") as two:
+        write(path, one.url)
+        with homing_serve(path) as serving:
+            keys = [{"key_alias": "ann", "key": "sk-ann-0123456789"}]
+            write(path, two.url, general_settings={"keys": keys})
+            serving.process.send_signal(signal.SIGHUP)
+            assert "responses_api_deployment_check" in serving.until("nothing is changed")
+            assert "at one" in ask(serving.url)
+            assert serving.end(signal.SIGTERM) == 0

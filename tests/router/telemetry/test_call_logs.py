@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 import pytest
+from call_records import CALL
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -18,25 +19,10 @@ from routers import create, entry, group, misbehave, serving, tick
 from checks.end_user import digest
 from providers.usage import Cost, TokenUsage
 from router import APIError, AttemptRecord, CallRecord, JsonFormatter, Router
-from router.telemetry import logs
+from router.telemetry import json_lines, logs
 from router.telemetry.logs import CallLog, line
 
 CANARY = "canary-in-the-prompt"
-CALL = CallRecord(
-    id="call_1",
-    verb="create",
-    status="succeeded",
-    model="gpt",
-    group="gpt",
-    deployment_id="u0",
-    provider="openai",
-    deployment_model="gpt-4o",
-    stream=False,
-    started=1.0,
-    queued=0.0,
-    first_event=None,
-    duration=1.2044,
-)
 
 
 def attempt(status: Any = "succeeded", **more: Any) -> AttemptRecord:
@@ -78,21 +64,21 @@ USAGE = TokenUsage(120, 45)
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, "gpt → u0: succeeded in 1.204 s"),
-        ({"usage": USAGE, "cost": 0.00065}, "gpt → u0: succeeded in 1.204 s, 120+45 tokens, $0.000650"),
-        ({"usage": replace(USAGE, estimated=True)}, "gpt → u0: succeeded in 1.204 s, about 120+45 tokens"),
-        ({"attempts": (attempt("failed"), attempt())}, "gpt → u0: succeeded in 1.204 s, 2 attempts"),
-        ({"model": "alias", "verb": "compact"}, "compact alias (gpt) → u0: succeeded in 1.204 s"),
-        ({"model": "", "verb": "get", "status": "cancelled"}, "get gpt → u0: cancelled in 1.204 s"),
+        ({}, "gpt -> u0: succeeded in 1.204 s"),
+        ({"usage": USAGE, "cost": 0.00065}, "gpt -> u0: succeeded in 1.204 s, 120+45 tokens, $0.000650"),
+        ({"usage": replace(USAGE, estimated=True)}, "gpt -> u0: succeeded in 1.204 s, about 120+45 tokens"),
+        ({"attempts": (attempt("failed"), attempt())}, "gpt -> u0: succeeded in 1.204 s, 2 attempts"),
+        ({"model": "alias", "verb": "compact"}, "compact alias (gpt) -> u0: succeeded in 1.204 s"),
+        ({"model": "", "verb": "get", "status": "cancelled"}, "get gpt -> u0: cancelled in 1.204 s"),
         (
             {"status": "failed", "error_type": "RateLimitError", "error_status": 429},
-            "gpt → u0: failed in 1.204 s with RateLimitError 429",
+            "gpt -> u0: failed in 1.204 s with RateLimitError 429",
         ),
         (
             {"status": "failed", "error_type": "TypeError", "deployment_id": None, "group": "", "model": "a\nb\x1b[1m"},
-            "a?b?[1m → nobody: failed in 1.204 s with TypeError",
+            "a?b?[1m -> nobody: failed in 1.204 s with TypeError",
         ),
-        ({"model": "m" * 5_000}, f"{'m' * 100}… (gpt) → u0: succeeded in 1.204 s"),
+        ({"model": "m" * 5_000}, f"{'m' * 100}... (gpt) -> u0: succeeded in 1.204 s"),
     ],
 )
 def test_a_call_is_one_line(changes: dict[str, Any], expected: str) -> None:
@@ -111,7 +97,7 @@ async def test_each_call_is_written_once(written: Lines) -> None:
     assert [each.levelno for each in written.records] == [logging.INFO, logging.INFO, logging.WARNING]
     first, second, third = written.lines
     assert first["logger"] == "router.calls"
-    assert (first["level"], first["message"][:23]) == ("INFO", "gpt → u0: succeeded in ")
+    assert (first["level"], first["message"][:24]) == ("INFO", "gpt -> u0: succeeded in ")
     assert datetime.fromisoformat(first["time"]).timestamp() == pytest.approx(written.records[0].created)
     assert first["time"].endswith("Z")
     call = first["call"]
@@ -120,7 +106,7 @@ async def test_each_call_is_written_once(written: Lines) -> None:
     assert [each["status"] for each in call["attempts"]] == ["succeeded"]
     assert (second["call"]["tenant"], second["call"]["parameters"]) == (digest("acme"), {"temperature": 0.5})
     assert third["call"]["error_type"] == "ContextWindowExceededError"
-    assert third["message"].startswith("bad → u1: failed in ")
+    assert third["message"].startswith("bad -> u1: failed in ")
     everything = "\n".join([*written.texts, *(str(vars(record)) for record in written.records)])
     assert CANARY not in everything
     assert "acme" not in everything
@@ -227,7 +213,8 @@ NAMED = ["model", "group", "deployment_model", "response_id", "previous_response
 
 
 @pytest.mark.parametrize(
-    "field", [*NAMED, "response_status", "incomplete_reason", "service_tier", "error_code", "tenant"]
+    "field",
+    [*NAMED, "conversation_id", "response_status", "incomplete_reason", "service_tier", "error_code", "tenant", "key"],
 )
 def test_a_key_in_a_name_is_blotted_out(field: str) -> None:
     found = formatted(a_record("x", call=replace(CALL, **{field: "sk-0123456789"})))
@@ -251,7 +238,7 @@ def test_a_key_elsewhere_in_a_call_is_blotted_out(changes: dict[str, Any]) -> No
 
 def test_every_text_of_a_record_is_looked_at_or_is_the_operator_s_own() -> None:
     """A new field must be put into one of these lists, or be looked at: what callers and vendors say may hold a key."""
-    own = {"verb", "status", "deployment_id", "provider", "error_type", "affinity"}
+    own = {"id", "verb", "status", "deployment_id", "provider", "error_type", "affinity"}
     careful = {"input", "output", "error_message", "metadata", "parameters", "tags", "attempts"}
     numbers = {"usage", "cost", "cost_breakdown", "decision"}
     texts = {
@@ -291,11 +278,11 @@ def test_every_call_has_a_line(model: str, user: str | None, duration: float) ->
 
 def _looked_at(call: CallRecord) -> str:
     """What of a record is looked through for keys."""
-    return f"{logs._usual(call)} {logs._unique(call)}"
+    return f"{json_lines._usual(call)} {json_lines._unique(call)}"
 
 
 def test_names_that_were_looked_at_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "_MOST_NAMES", 4)
+    monkeypatch.setattr(json_lines, "_MOST_NAMES", 4)
     formatter = JsonFormatter()
     for number in range(20):
         for model in (f"model-{number}", f"sk-{number:020}"):

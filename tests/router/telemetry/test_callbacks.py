@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from call_records import CALL
+from msgspec.structs import replace
 from routers import create, group, serving
 
 from providers.errors import ConfigurationError
@@ -19,21 +21,7 @@ from router.telemetry.record import CallRecord
 
 def record(number: int = 0) -> CallRecord:
     """A record that says little."""
-    return CallRecord(
-        id=f"call_{number}",
-        verb="create",
-        status="succeeded",
-        model="gpt",
-        group="gpt",
-        deployment_id="a",
-        provider="openai",
-        deployment_model="m",
-        stream=False,
-        started=0.0,
-        queued=0.0,
-        first_event=None,
-        duration=1.0,
-    )
+    return replace(CALL, id=f"call_{number}")
 
 
 class OnCall:

@@ -342,6 +342,7 @@ async def test_the_readme_lists_what_a_router_with_traffic_exports_and_nothing_e
         )
         first = await create(router, True)
         await create(router, False, previous_response_id=first.id)
+        await create(router, False, litellm_metadata={"user_api_key_alias": "web"})  # as the proxy says it
         for upstream in upstreams[:2]:
             misbehave(upstream, "500")
         await create(router, False)
@@ -416,6 +417,18 @@ def test_a_fleet_that_changes_all_the_time_is_bounded(monkeypatch: pytest.Monkey
         assert by_deployment == {"u0": 2, "u1": 2, "u2": 2, OTHER: 14}
     assert len(tally._calls) <= 2
     assert len(tally._attempts) <= 2
+
+
+def test_keys_that_come_and_go_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tallies, "MOST_KEYS", 2)
+    tally = Tally()
+    for name in ("a", "b", "c", "a", "d"):
+        tally.add(_record(key=name))
+    assert _values(tally, "homing_key_requests_total") == {
+        ("a", "succeeded"): 2,
+        ("b", "succeeded"): 1,
+        (OTHER, "succeeded"): 2,
+    }
 
 
 def test_what_several_threads_count_at_once_is_all_there() -> None:

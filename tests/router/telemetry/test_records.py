@@ -37,6 +37,24 @@ class Book:
         return record
 
 
+async def test_an_answer_that_was_cut_off_says_why() -> None:
+    book = Book()
+    async with serving(1, Behaviour(tokens=40)) as upstreams:
+        router = Router(group(upstreams), callbacks=[book])
+        await router.aresponses("gpt", "say many words to me", max_output_tokens=16)
+        record = await book.only(router)
+        found = record.status, record.response_status, record.incomplete_reason, record.max_output_tokens
+        assert found == ("succeeded", "incomplete", "max_output_tokens", 16)
+
+
+async def test_one_tag_may_be_a_text() -> None:
+    book = Book()
+    async with serving(1) as upstreams:
+        router = Router(group(upstreams), callbacks=[book])
+        await router.aresponses("gpt", "hi", litellm_metadata={"tags": "paid"})
+        assert (await book.only(router)).tags == ("paid",)
+
+
 async def test_a_call_that_succeeds() -> None:
     book = Book()
     async with serving(1) as upstreams:

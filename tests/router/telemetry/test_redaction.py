@@ -38,7 +38,7 @@ PLAIN = [
     *("risk-assessment, task-123456789", "disk-0123456789", "Basic understanding of bearer bonds", "sk-1"),
     *("input_tokens: 12, max_output_tokens=5, 120+45 tokens", "the secret of the secretary: none", "api_key: None"),
     *("https://host:8080/v1?api-version=preview", "signature", "password", "api_key=***", "resp_0123456789abcdef"),
-    *("eyJ.eyJ", "call_0a1b2c3d4e5f000001", "gpt → u0: succeeded in 1.204 s, 120+45 tokens, $0.000650"),
+    *("eyJ.eyJ", "call_0a1b2c3d4e5f000001", "gpt -> u0: succeeded in 1.204 s, 120+45 tokens, $0.000650"),
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from routers import create, entry, group, misbehave, serving
 from providers.types import Deployment
 from providers.usage import Cost, TokenUsage
 from router import APIError, CallRecord, Router, Totals
+from router.telemetry import spend
 from router.telemetry.spend import NONE, OTHERS, SpendSink
 
 NAMES = st.sampled_from([None, "a", "b", "c", "d", OTHERS])
@@ -66,6 +67,14 @@ def expected(found: list[CallRecord]) -> Totals:
         unpriced=sum(each.cost_breakdown is not None and each.cost is None for each in found),
         estimated=sum(each.estimated for each in usages),
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_places() -> Iterator[None]:
+    """So that what is yet to be shared out is, often."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spend, "_MOST_PLACES", 3)
+        yield
 
 
 @given(st.lists(records(), max_size=30), st.integers(1, 6))
