@@ -184,7 +184,7 @@ class LeanReply:
             except asyncio.CancelledError:
                 raise
             except Exception as error:
-                self._end(error)
+                self._end(wire, error)
 
     async def aclose(self) -> None:
         """See `OpenReply.aclose`."""
@@ -199,7 +199,7 @@ class LeanReply:
     def abort(self) -> None:
         """See `OpenReply.abort`."""
         if self._wire is not None:
-            self._end(ConnectionAbortedError("it was closed"))
+            self._end(self._wire, ConnectionAbortedError("it was closed"))
 
     def __del__(self) -> None:
         # the collector may run us on any thread, in the midst of anything
@@ -207,11 +207,9 @@ class LeanReply:
         if wire is not None:
             self._pool.close_soon(wire)
 
-    def _end(self, failure: Exception) -> None:
+    def _end(self, wire: Wire, failure: Exception) -> None:
         """It ends before its end."""
-        wire, self._wire, self._failure = self._wire, None, failure
-        if wire is None:
-            return
+        self._wire, self._failure = None, failure
         if _running_loop() is self._pool.loop:
             wire.close(failure)
         else:
