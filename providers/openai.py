@@ -127,7 +127,7 @@ class OpenAI:
         if call.verb in _DELETIONS and not reply.content.strip():
             return Deleted({"id": call.conversation_id or call.response_id, **_DELETIONS[call.verb]})
         try:
-            json = jsonio.loads(reply.content)
+            json, raw = jsonio.exact(reply.content)
         except ValueError:
             raise self._blame(malformed("the reply is not JSON", reply.content), reply) from None
         if not isinstance(json, dict):
@@ -139,7 +139,7 @@ class OpenAI:
             failure = error_in_response(json)
             if failure is not None:
                 raise self._blame(failure, reply)
-        return _VIEWS.get(call.verb, Response)(json)
+        return _VIEWS.get(call.verb, Response)(json, raw=raw)
 
     def events(self, call: Call, deployment: Deployment) -> SseDecoder:
         """A decoder for one streamed reply."""

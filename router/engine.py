@@ -300,7 +300,10 @@ class Engine:
             await tell(Finished(view))
         present = self._present(run, lease.deployment)
         if present is not None:
-            view = type(view)(present(view.to_dict()))
+            json = view.to_dict()
+            shown = present(json)
+            if shown is not json:  # else the bytes that came can still be passed on
+                view = type(view)(shown)
         return view.served_by(routing)
 
     async def _report(self, run: Run, lease: Lease, error: APIError, sent: float) -> None:

@@ -81,10 +81,13 @@ class Request:
         group: str = "",
         wildcard: str = "",
         unsent: Collection[str] = (),
+        identity: str = "",
+        usual: HomePolicy | None = None,
     ) -> Call:
         """The call, for `group`. Of verbs without a body everything but the id is in the query.
 
-        `unsent`: names, in lower case, of headers that are not the vendor's business.
+        `unsent`: names, in lower case, of headers that are not the vendor's business. `identity`: the call's own id.
+        `usual`: what follows where its home is lost, where the call says only part of it.
         """
         query = self._mapping("extra_query")
         body: dict[str, object] = self.body
@@ -93,7 +96,7 @@ class Request:
             if stream:
                 query["stream"] = True
         if not self._options and self.conversation_id is None:
-            return Call(group, self.verb, body, self.model, wildcard, stream, response_id, query=query)
+            return Call(group, self.verb, body, self.model, wildcard, stream, response_id, query=query, id=identity)
         headers = {name: str(value) for name, value in self._mapping("extra_headers").items()}
         kept = {name: value for name, value in headers.items() if name.lower() in unsent} if headers else {}
         return Call(
@@ -108,10 +111,12 @@ class Request:
             query=query,
             extra_body=self._mapping("extra_body"),
             metadata=self._mapping("litellm_metadata"),
+            home=None if usual is None else self.home(usual),
             scope=self.scope,
             drop_params=self._switch("drop_params") if "drop_params" in self._options else None,
             allowed_openai_params=frozenset(self._names("allowed_openai_params")),
             unsent=kept,
+            id=identity,
             conversation_id=self.conversation_id,
             item_id=self.item_id,
             native_query=isinstance(self._options.get("extra_query"), NativeQuery),

@@ -301,8 +301,9 @@ class Router(Verbs, Conversations, Fleet, Operations):
             group=group,
             wildcard=found.wildcard,
             unsent=self._end_users.headers,
+            identity=opened.id,
+            usual=self._homes.get(group, self._home),
         )
-        call = replace(call, id=opened.id, home=request.home(self._homes.get(group, self._home)))
         where = place(registry, found, call)
         policy = request.policy(self._policies.get(group, self._policy), group)
         limits = request.limits

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import unquote
 
@@ -161,6 +162,7 @@ class _NotAllowedError(APIError):
         self.allowed = allowed
 
 
+@lru_cache(256)
 def segments(path: str) -> tuple[str, ...]:
     """The parts of a path, without what clients put before it."""
     for prefix in _PREFIXES:

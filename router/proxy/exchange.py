@@ -132,9 +132,9 @@ class Exchange:
             self.started = True
             await self._send({"type": "http.response.start", "status": 200, "headers": [*_EVENTS, *headers]})
 
-    async def write(self, frame: bytes) -> None:
+    def write(self, frame: bytes) -> Awaitable[None]:
         """One frame, in one write. Waits while the client reads more slowly than it is written to."""
-        await self._send({"type": "http.response.body", "body": frame, "more_body": True})
+        return self._send({"type": "http.response.body", "body": frame, "more_body": True})
 
     async def end(self) -> None:
         """The end of a stream."""
