@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 GRACE = 5.0
-"""Seconds in which tasks and threads that a test has told to end may do so. Only a leak waits that long."""
+"""Seconds in which tasks, threads and sockets that a test has told to end may do so. Only a leak waits that long."""
 
 
 def _sockets() -> set[str]:
@@ -37,5 +38,8 @@ def nothing_left_open() -> Iterator[None]:
     assert not alive, f"threads left running: {alive}"
     if _sockets() - sockets:
         gc.collect()  # what only a cycle of garbage holds open is reported as a ResourceWarning, an error here
+    until = time.monotonic() + GRACE
+    while _sockets() - sockets and time.monotonic() < until:  # a server that tests share may yet have to see us leave
+        time.sleep(0.005)
     left = _sockets() - sockets
     assert not left, f"sockets left open: {sorted(left)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 
 from router import Router
 from router.proxy.app import Proxy
-from router.proxy.server import listen, server
+from router.proxy.server import listen, loop_factory, server
 from router.proxy.settings import ProxySettings
 
 PATIENCE = 20.0
@@ -18,16 +19,30 @@ PATIENCE = 20.0
 
 
 @contextmanager
-def proxying(router: Router, settings: ProxySettings | None = None) -> Iterator[str]:
-    """The address of a proxy for `router`, which it closes at its end."""
+def proxying(
+    router: Router,
+    settings: ProxySettings | None = None,
+    *,
+    pure: bool = False,
+    fast: bool = False,
+    buffer: int | None = None,
+) -> Iterator[str]:
+    """The address of a proxy for `router`, which it closes at its end.
+
+    `pure`: requests are read in Python; `fast`: in the loop of `homing serve`; `buffer`: bytes that the system holds
+    for a client.
+    """
     listening = listen("127.0.0.1", 0)
+    if buffer is not None:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)  # connections inherit it
     port = listening.getsockname()[1]
-    running = server(Proxy(router, settings), grace=1.0)
+    running = server(Proxy(router, settings), grace=1.0, pure=pure)
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            asyncio.run(running.serve(sockets=[listening]))
+            with asyncio.Runner(loop_factory=loop_factory() if fast else None) as runner:
+                runner.run(running.serve(sockets=[listening]))
         except BaseException as error:  # reported by the test, not lost with the thread
             failed.append(error)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from providers.translation.asked import merged, plain
 from providers.types import Call, Deployment, Json, JsonObject
 
@@ -38,6 +40,13 @@ def _defaults() -> JsonObject:
 
 def begun(call: Call, deployment: Deployment, response_id: str, model: str, created_at: int) -> JsonObject:
     """The response object before any output, with every field that OpenAI's has."""
+    given = merged(call, deployment)
+    told = (*given.items(), *deployment.extra_body.items(), *call.extra_body.items())
+    return echoed(told, response_id, model, created_at)
+
+
+def echoed(given: Iterable[tuple[str, object]], response_id: str, model: str, created_at: int) -> JsonObject:
+    """The same, of what was `given`: later values go before earlier ones of the same name."""
     defaults = _defaults()
     response: JsonObject = {
         "id": response_id,
@@ -52,8 +61,7 @@ def begun(call: Call, deployment: Deployment, response_id: str, model: str, crea
         "usage": None,
         **defaults,
     }
-    given = merged(call, deployment)
-    for name, value in (*given.items(), *deployment.extra_body.items(), *call.extra_body.items()):
+    for name, value in given:
         if name in defaults and value is not None:
             response[name] = _merged(defaults[name], plain(value))
     if response["service_tier"] == "auto":

@@ -22,6 +22,8 @@ from router.proxy.page.endpoint import Page
 from router.proxy.responses import Responses
 from router.proxy.routing_headers import printable
 from router.proxy.settings import ProxySettings
+from router.proxy.websocket.channel import Channel
+from router.proxy.websocket.endpoint import Sockets
 from router.router import Router
 
 _log = logging.getLogger("router.proxy")
@@ -39,15 +41,17 @@ _PUBLIC = frozenset(
 
 
 class Proxy:
-    """Serves a Router over HTTP. An ASGI 3 application; its lifespan closes the Router."""
+    """Serves a Router over HTTP and WebSockets. An ASGI 3 application; its lifespan closes the Router."""
 
     def __init__(self, router: Router, settings: ProxySettings | None = None) -> None:
         settings = settings or ProxySettings()
         self._router = router
+        self.settings = settings
         self.keys = keys = Keys(router, settings)
         """Who is let in."""
         answers, fleet = Responses(router, settings, keys), FleetView(router, keys)
         made = KeyEndpoints(router, settings, keys)
+        self._sockets = Sockets(router, settings, keys)
         chat, conversations = ChatCompletions(router, answers), Conversations(router, answers, keys)
         self._page = page = Page(router, settings)
         self._routes: Mapping[tuple[str | None, ...], Mapping[str, Endpoint]] = {
@@ -88,11 +92,12 @@ class Proxy:
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
-            await send({"type": "websocket.close", "code": 1003, "reason": "WebSocket mode is not served"})
+            await self._talk(Channel(scope, receive, send))
 
     def stop(self) -> None:
-        """End what would go on for as long as somebody looks: the server is to stop."""
+        """End what would go on for as long as somebody looks or asks: the server is to stop."""
         self._page.close()
+        self._sockets.close()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
@@ -115,6 +120,18 @@ class Proxy:
             return
         except Exception as error:
             await self._refuse(exchange, error)
+
+    async def _talk(self, channel: Channel) -> None:
+        """Serve a WebSocket, or deny it as any other request."""
+        try:
+            channel.holder = await self.keys.admit(channel.headers)
+            self._sockets.check(channel, segments(channel.path))
+        except Exception as error:
+            if not isinstance(error, APIError):
+                _log.error("a WebSocket was refused", exc_info=error)
+            await channel.deny(status_of(error), content_of(error), headers_of(error))
+        else:
+            await self._sockets.serve(channel)
 
     async def _document(self, exchange: Exchange) -> None:
         """GET /openapi.json: what is served here, for machines."""

@@ -9,7 +9,7 @@ from typing import Any, cast
 from providers.errors import BadRequestError
 from providers.queries import NativeQuery
 from providers.types import Json
-from router.proxy.exchange import Exchange
+from router.proxy.exchange import Head
 from router.proxy.holder import MARK, Holder
 
 _SECRET = frozenset(
@@ -25,22 +25,22 @@ _MOST_RETRIES = 100
 _SECONDS = {"x-litellm-timeout": "timeout", "x-litellm-stream-timeout": "stream_timeout"}
 
 
-def arguments(exchange: Exchange, body: Mapping[str, Json]) -> dict[str, Any]:
+def arguments(head: Head, body: Mapping[str, Json]) -> dict[str, Any]:
     """What a body, the query and the headers ask of the Router. Raises `BadRequestError`."""
     params: dict[str, Any] = dict(body)
     for name in sorted(_OURS & params.keys()):
         raise BadRequestError(f"{name}: is not for clients of the proxy to set", param=name, code="invalid_argument")
-    headers = exchange.headers
-    query = exchange.parameters()
+    headers = head.headers
+    query = head.parameters()
     query.pop("api-version", None)  # of Azure's clients; which one a deployment is asked in is its own to say
     if query:
         params["extra_query"] = NativeQuery(query)
     onward = {name: value for name, value in headers.items() if name in _ONWARD or name.startswith(_ONWARD_PREFIXES)}
     if onward:
         params["extra_headers"] = onward
-    params["litellm_metadata"] = _metadata(params, headers, exchange.holder)
-    if exchange.holder.scope is not None:
-        params["affinity_scope"] = exchange.holder.scope
+    params["litellm_metadata"] = _metadata(params, headers, head.holder)
+    if head.holder.scope is not None:
+        params["affinity_scope"] = head.holder.scope
     for header, name in _SECONDS.items():
         if header in headers:
             params[name] = _number(header, headers[header])

@@ -20,6 +20,8 @@ Send: TypeAlias = "Callable[[Message], Awaitable[None]]"
 Headers: TypeAlias = "list[tuple[bytes, bytes]]"
 
 JSON = b"application/json"
+SLOWEST = 1024
+"""Bytes a second at which a body must come after its first `timeout`, so that none takes for ever."""
 _EVENTS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -31,15 +33,12 @@ class Disconnected(Exception):  # noqa: N818 - nobody's error: the client has le
     """The client is gone before it had said what it wants."""
 
 
-class Exchange:
-    """Reads the request, writes the answer, notices when the client leaves."""
+class Head:
+    """What a client says before any body: the path, the query and the headers."""
 
-    __slots__ = ("_headers", "_holder", "_receive", "_send", "method", "path", "query", "started")
+    __slots__ = ("_headers", "_holder", "path", "query")
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._receive = receive
-        self._send = send
-        self.method: str = scope["method"]
+    def __init__(self, scope: Scope) -> None:
         raw = cast("bytes | None", scope.get("raw_path"))
         self.path: str = quote(scope["path"]) if raw is None else raw.decode("latin-1").partition("?")[0]
         """Still with its escapes: a part of it may be a name that holds slashes."""
@@ -48,8 +47,6 @@ class Exchange:
         for name, value in cast("Iterable[tuple[bytes, bytes]]", scope["headers"]):
             self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
         self._holder: Holder | None = None
-        self.started = False
-        """Whether the head of the answer was sent."""
 
     @property
     def holder(self) -> Holder:
@@ -73,15 +70,34 @@ class Exchange:
             found.setdefault(name, []).append(value)
         return {name: values[0] if len(values) == 1 else Repeated(values) for name, values in found.items()}
 
+
+class Exchange(Head):
+    """Reads the request, writes the answer, notices when the client leaves."""
+
+    __slots__ = ("_receive", "_send", "method", "started")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__(scope)
+        self._receive = receive
+        self._send = send
+        self.method: str = scope["method"]
+        self.started = False
+        """Whether the head of the answer was sent."""
+
     async def body(self, most: int, timeout: float) -> bytes:
-        """The request's body. Raises `RequestTooLargeError`, `APITimeoutError`, `Disconnected`."""
+        """The request's body. Raises `RequestTooLargeError`, `APITimeoutError`, `Disconnected`.
+
+        `timeout`: seconds from one part to the next, and for all of it together, but that each KiB earns one more.
+        """
         declared = self._headers.get("content-length", "")
         if declared.isdigit() and int(declared) > most:
             raise _too_large(most)
         parts: list[bytes] = []
         size = 0
+        now = asyncio.get_running_loop().time
+        began = now()
         while True:
-            message = await self._next(timeout)
+            message = await self._next(min(timeout, timeout + size / SLOWEST - (now() - began)))
             if message["type"] == "http.disconnect":
                 raise Disconnected
             part: bytes = message.get("body", b"")
@@ -145,7 +161,7 @@ class Exchange:
             async with asyncio.timeout(timeout):
                 return await self._receive()
         except TimeoutError:
-            raise APITimeoutError(f"no more of the body came for {timeout:g} s") from None
+            raise APITimeoutError("the body did not come in time", code="body_timeout") from None
 
 
 def _too_large(most: int) -> RequestTooLargeError:

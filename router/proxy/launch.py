@@ -15,6 +15,7 @@ from typing import Any, cast
 from providers.errors import ConfigurationError
 from router.config.proxy_file import ProxyConfig, placed
 from router.proxy.app import Proxy
+from router.proxy.connection.files import allow_most
 from router.proxy.reloading import Reloader
 from router.proxy.server import loop_factory, server
 from router.proxy.settings import ProxySettings
@@ -81,6 +82,7 @@ class Launch:
 
     def run(self, listening: socket.socket) -> None:
         """Serve until SIGINT or SIGTERM. Only in the main thread. Raises `ConfigurationError`."""
+        allow_most()
         with _ended_by_signals(), asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(self._serve(listening))
 

@@ -234,7 +234,8 @@ _THING = f"{_TALK}/items/{{item_id}}"
 
 OPERATIONS: Sequence[Operation] = (
     Operation(
-        *("POST", "/responses", "createResponse", "Answer.", "Response", "CreateResponse"),
+        *("POST", "/responses", "createResponse", "Answer; asked to upgrade, by GET, over a WebSocket.", "Response"),
+        "CreateResponse",
         streams=True,
         parameters=_HEADERS,
         links=("getResponse", "listInputItems", "cancelResponse", "deleteResponse"),

@@ -427,16 +427,6 @@ def test_an_address_that_is_taken_is_said() -> None:
         assert six.family is socket.AF_INET6
 
 
-async def test_a_websocket_is_told_that_it_is_not_served() -> None:
-    sent: list[Any] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await Proxy(Router([]))({"type": "websocket"}, lambda: None, send)  # type: ignore[arg-type, return-value]  # nothing is received
-    assert sent[0]["type"] == "websocket.close"
-
-
 async def test_a_failure_after_the_head_of_an_answer_is_the_servers_to_end() -> None:
     async def receive() -> Any:
         raise AssertionError("nothing is to be read")
