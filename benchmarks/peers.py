@@ -9,7 +9,7 @@ import venv
 from importlib.util import find_spec
 from pathlib import Path
 
-PEERS = {"openai": ("openai",), "litellm": ("litellm", "mcp")}
+PEERS = {"openai": ("openai",), "litellm": ("litellm", "mcp"), "litellm[proxy]": ("litellm[proxy]",)}
 """Contenders that are not dependencies of ours, and what to install for them: litellm's Responses API imports mcp."""
 
 
@@ -20,7 +20,7 @@ def interpreter(name: str, given: str | None, *, install: bool) -> Path | None:
         return Path(sys.executable)
     if given is not None:
         return Path(given)
-    if all(find_spec(package) for package in packages):
+    if all(find_spec(package.partition("[")[0]) for package in packages):
         return Path(sys.executable)
     cached = _cache() / name
     python = cached / ("Scripts/python.exe" if os.name == "nt" else "bin/python")

@@ -40,6 +40,7 @@ from providers.types import Connection, HttpRequest
 from router.transport import Transport
 from router.transport.aiohttp_transport import AiohttpTransport
 from router.transport.httpx_transport import HttpxTransport
+from router.transport.lean_transport import LeanTransport
 
 BODY = b'{"model":"gpt-4.1","input":"' + b"Tell me something about load balancing. " * 4 + b'"}'
 HEADERS = {"authorization": "Bearer sk-1", "content-type": "application/json", "accept": "application/json"}
@@ -121,12 +122,20 @@ async def ours(url: str) -> AsyncIterator[Post]:
         yield post
 
 
+@contextlib.asynccontextmanager
+async def lean(url: str) -> AsyncIterator[Post]:
+    """What `homing serve` sends with."""
+    async with through(LeanTransport(), url) as post:
+        yield post
+
+
 CONTENDERS = {
     "httpx.AsyncClient.post": bare_httpx,
     "HttpxTransport(AsyncClient)": over_httpx_client,
     "HttpxTransport(AsyncHTTPTransport)": over_httpx,
     "HttpxTransport(httpx_aiohttp)": over_httpx_aiohttp,
     "AiohttpTransport (default)": ours,
+    "LeanTransport (the proxy)": lean,
     "aiohttp.ClientSession.post": bare_aiohttp,
 }
 COLUMNS = ("1 task", "64 tasks", f"1 task, {IDLE} idle")

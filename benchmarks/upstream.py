@@ -1,8 +1,9 @@
 """A loopback server to measure against: the Responses API, answered from ready-made bytes by one small protocol.
 
 `POST …/responses` is answered with a Response of about 1.2 KB; with `"stream": true` in the body, with 108 events
-(a delta is 214 bytes of JSON), one HTTP chunk each. Head and body leave in one write. Ids are unique. It runs in a
-process of its own, so that the CPU time of the measuring process is the client's alone:
+(a delta is 214 bytes of JSON), one HTTP chunk each. `POST …/chat/completions` is answered with as many words in the
+older API's form. Head and body leave in one write. Ids are unique. It runs in a process of its own, so that the CPU
+time of the measuring process is the client's alone:
 
     with upstream.start() as base_url:      # http://127.0.0.1:<port>/v1
         ...
@@ -20,7 +21,10 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import cast
+
+from load import run
 
 EVENTS = 108
 """Events of a stream."""
@@ -110,31 +114,67 @@ def _json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _whole() -> bytes:
-    body = _json(response())
+def completion() -> dict[str, object]:
+    """The same words as a chat completion."""
+    message: dict[str, object] = {"role": "assistant", "content": _TEXT, "refusal": None, "annotations": []}
+    return {
+        "id": f"chatcmpl-{_PLACE}",
+        "object": "chat.completion",
+        "created": 1741476542,
+        "model": "gpt-4.1-2025-04-14",
+        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 36, "completion_tokens": 87, "total_tokens": 123},
+        "service_tier": "default",
+    }
+
+
+def chunks() -> list[dict[str, object]]:
+    """The chunks of a chat completion that is streamed, in order."""
+    head: dict[str, object] = {"id": f"chatcmpl-{_PLACE}", "object": "chat.completion.chunk", "created": 1741476542}
+    head |= {"model": "gpt-4.1-2025-04-14", "service_tier": "default"}
+    words: list[dict[str, object]] = [{"content": " token"} for _ in range(DELTAS)]
+    deltas: list[dict[str, object]] = [{"role": "assistant", "content": ""}, *words, {}]
+    found: list[dict[str, object]] = [
+        {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None if delta else "stop"}]}
+        for delta in deltas
+    ]
+    return [*found, {**head, "choices": [], "usage": completion()["usage"]}]
+
+
+def _whole(answer: object) -> bytes:
+    body = _json(answer)
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
-def _streamed() -> bytes:
+def _streamed(frames: Iterable[bytes]) -> bytes:
     parts = [b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"]
-    for event in events():
-        data = b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), _json(event))
-        parts.append(b"%x\r\n%b\r\n" % (len(data), data))
+    parts += [b"%x\r\n%b\r\n" % (len(data), data) for data in frames]
     return b"".join(parts) + b"0\r\n\r\n"
+
+
+def _answers() -> dict[tuple[bool, bool], bytes]:
+    """What is answered, by whether it is a chat completion, and whether it is streamed."""
+    named = (b"event: %b\ndata: %b\n\n" % (str(event["type"]).encode(), _json(event)) for event in events())
+    nameless = (b"data: %b\n\n" % _json(chunk) for chunk in chunks())
+    return {
+        (False, False): _whole(response()),
+        (False, True): _streamed(named),
+        (True, False): _whole(completion()),
+        (True, True): _streamed([*nameless, b"data: [DONE]\n\n"]),
+    }
 
 
 class _Connection(asyncio.Protocol):
     """Answers requests, pipelined or in pieces."""
 
-    def __init__(self, whole: bytes, streamed: bytes, numbers: Iterator[int]) -> None:
-        self._answers = (whole, streamed)
+    def __init__(self, answers: Mapping[tuple[bool, bool], bytes], numbers: Iterator[int]) -> None:
+        self._answers = answers
         self._numbers = numbers
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Send at once: no waiting for full packets."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's say so by no class
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def data_received(self, data: bytes) -> None:
@@ -147,15 +187,16 @@ class _Connection(asyncio.Protocol):
             if len(self._received) < until:
                 return
             body, self._received = self._received[end + 4 : until], self._received[until:]
-            answer = self._answers[_STREAM.search(body) is not None]
+            chat = b"/chat/completions" in head[: head.find(b"\r\n")]
+            answer = self._answers[chat, _STREAM.search(body) is not None]
             self._transport.write(answer.replace(_PLACE.encode(), b"%032x" % next(self._numbers)))
 
 
 async def _serve() -> None:
     loop = asyncio.get_running_loop()
-    whole, streamed, numbers = _whole(), _streamed(), itertools.count(1)
+    answers, numbers = _answers(), itertools.count(1)
     server = await loop.create_server(
-        lambda: _Connection(whole, streamed, numbers), "127.0.0.1", 0, backlog=4096, reuse_address=True
+        lambda: _Connection(answers, numbers), "127.0.0.1", 0, backlog=4096, reuse_address=True
     )
     print(server.sockets[0].getsockname()[1], flush=True)
     ended = asyncio.Event()
@@ -177,4 +218,4 @@ def start() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve())
+    run(_serve())

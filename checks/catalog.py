@@ -37,6 +37,9 @@ class Services:
     home_policies: Mapping[str, HomePolicy] = field(default_factory=dict)
     """By group."""
     discovery: Discovery | None = None
+    """Of responses."""
+    conversations: Discovery | None = None
+    """The same, of conversations."""
     transcripts: TranscriptStore | None = None
     remembered: Remembered | None = None
     """Asked before all of them, it knows what the Router keeps itself."""
@@ -54,6 +57,7 @@ def _affinity(services: Services) -> PreCallCheck:
         "policy": services.home_policy,
         "policies": services.home_policies,
         "discovery": services.discovery,
+        "conversations": services.conversations,
         "transcripts": services.transcripts,
         "remembered": services.remembered,
         "acknowledged": services.acknowledged,

@@ -20,7 +20,7 @@ class ContextWindow(PreCallCheck):
 
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
         """Those that are large enough."""
-        if call.verb.by_id or call.verb is Verb.INPUT_TOKENS:
+        if not call.verb.asks_model or call.verb is Verb.INPUT_TOKENS:
             return deployments
         limits = [each.max_input_tokens for each in deployments if each.max_input_tokens is not None]
         if not limits or tokens.bound(call) <= min(limits):

@@ -145,6 +145,6 @@ class RateLimit(PreCallCheck):
         size = self._sizes.get(call)
         if size is None:
             most = call.body.get("max_output_tokens")
-            size = 0 if call.verb.by_id else tokens.guess(call) + (most if isinstance(most, int) else 0)
+            size = tokens.guess(call) + (most if isinstance(most, int) else 0) if call.verb.asks_model else 0
             self._sizes[call] = size
         return size

@@ -15,6 +15,7 @@ import msgspec
 from providers.types import Json
 
 _decode = msgspec.json.Decoder().decode
+_REFUSED = (msgspec.DecodeError, UnicodeError, RecursionError)
 
 
 def loads(data: bytes | str) -> Json:
@@ -26,6 +27,27 @@ def loads(data: bytes | str) -> Json:
             return cast("Json", json.loads(data))
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def exact(data: bytes) -> tuple[Json, bytes | None]:
+    """As `loads`; and `data` itself if it may be passed on as it is, so that not even how a number is spelt is changed.
+
+    None for what only the standard library takes for JSON: NaN and infinities, and text that is not UTF-8.
+    """
+    try:
+        return cast("Json", _decode(data)), data
+    except _REFUSED:
+        return loads(data), data if _is_plain(data) else None
+
+
+def _is_plain(data: bytes) -> bool:
+    """Whether it is JSON as everybody reads it: in UTF-8 without a mark, and with numbers only."""
+    odd: list[str] = []
+    try:
+        json.loads(data.decode(), parse_constant=odd.append)
+    except ValueError:
+        return False
+    return not odd
 
 
 def plain(value: object) -> object:

@@ -9,16 +9,26 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 from urllib.parse import quote
 
-from providers import jsonio
+from providers import conversations, jsonio
 from providers.errors import APIError, BadRequestError
 from providers.faults import error_in_event, error_in_reply, error_in_response, malformed, request_id
 from providers.headers import asked_wait
 from providers.queries import joined_query, with_query
 from providers.sse import SseDecoder
 from providers.types import Call, Deployment, HttpReply, HttpRequest, JsonObject, Token, Verb
-from providers.views import CompactedResponse, Deleted, Event, InputTokens, ItemPage, Response, Routed
+from providers.views import (
+    CompactedResponse,
+    Conversation,
+    ConversationItem,
+    Deleted,
+    Event,
+    InputTokens,
+    ItemPage,
+    Response,
+    Routed,
+)
 
-_METHODS = {Verb.GET: "GET", Verb.DELETE: "DELETE", Verb.INPUT_ITEMS: "GET"}
+_METHODS = {Verb.GET: "GET", Verb.DELETE: "DELETE", Verb.INPUT_ITEMS: "GET", **conversations.METHODS}
 _SUFFIXES = {Verb.CANCEL: "/cancel", Verb.INPUT_ITEMS: "/input_items", Verb.COMPACT: "/compact"}
 _UNKNOWN = ("stop", "seed", "frequency_penalty", "presence_penalty")
 """Parameters of chat completions that OpenAI's own Responses API refuses; others that speak it may take them."""
@@ -28,7 +38,22 @@ _VIEWS: Mapping[Verb, type[Routed]] = {
     Verb.INPUT_ITEMS: ItemPage,
     Verb.COMPACT: CompactedResponse,
     Verb.INPUT_TOKENS: InputTokens,
+    Verb.CREATE_CONVERSATION: Conversation,
+    Verb.GET_CONVERSATION: Conversation,
+    Verb.UPDATE_CONVERSATION: Conversation,
+    Verb.DELETE_CONVERSATION: Deleted,
+    Verb.CREATE_CONVERSATION_ITEMS: ItemPage,
+    Verb.LIST_CONVERSATION_ITEMS: ItemPage,
+    Verb.GET_CONVERSATION_ITEM: ConversationItem,
+    Verb.DELETE_CONVERSATION_ITEM: Conversation,
 }
+_DELETIONS: Mapping[Verb, JsonObject] = {
+    Verb.DELETE: {"object": "response", "deleted": True},
+    Verb.DELETE_CONVERSATION: {"object": "conversation.deleted", "deleted": True},
+}
+"""What a deletion that is answered with nothing says, besides the id."""
+_NOWHERE = frozenset({404, 405})
+"""Statuses of an address where there is nothing."""
 
 
 class OpenAI:
@@ -61,9 +86,14 @@ class OpenAI:
         return ()
 
     def encode(self, call: Call, deployment: Deployment, token: Token | None = None) -> HttpRequest:
-        """The request to send: the caller's body under the deployment's name for the model."""
+        """The request to send: the caller's body under the deployment's name for the model.
+
+        Raises `UnsupportedParamsError` for an operation on conversations where there are none.
+        """
         target = self._target(deployment)
         verb = call.verb
+        if verb.of_conversations and self.name not in conversations.VENDORS:
+            raise conversations.refusal(self.name)
         headers = self._headers(deployment, token)
         if call.headers:
             headers = {**headers, **{name.lower(): value for name, value in call.headers.items()}}
@@ -71,8 +101,10 @@ class OpenAI:
             url, method = target.create_url, "POST"
         else:
             url, method = self._url(target, call), _METHODS.get(verb, "POST")
-        if verb.by_id:
+        if not verb.has_body:
             return HttpRequest(method, url, headers)
+        if verb.of_conversations:  # which no model reads: nothing of what a deployment says of responses
+            return HttpRequest(method, url, headers, jsonio.dumps({**call.body, **call.extra_body}))
         dropped = self._dropped(call, deployment)
         content = self._content(call, deployment, dropped)
         if not dropped:
@@ -88,23 +120,26 @@ class OpenAI:
 
     def decode(self, reply: HttpReply, call: Call, deployment: Deployment) -> Routed:
         """The answer as a view over its JSON; anything else is raised as what it is."""
+        if call.verb is Verb.CREATE_CONVERSATION and reply.status in _NOWHERE:
+            raise conversations.refusal(f"deployment {deployment.id!r}", f"it answered with {reply.status}")
         if not 200 <= reply.status < 300:
             raise error_in_reply(reply, call)
-        if call.verb is Verb.DELETE and not reply.content.strip():
-            return Deleted({"id": call.response_id, "object": "response", "deleted": True})
+        if call.verb in _DELETIONS and not reply.content.strip():
+            return Deleted({"id": call.conversation_id or call.response_id, **_DELETIONS[call.verb]})
         try:
-            json = jsonio.loads(reply.content)
+            json, raw = jsonio.exact(reply.content)
         except ValueError:
             raise self._blame(malformed("the reply is not JSON", reply.content), reply) from None
         if not isinstance(json, dict):
             raise self._blame(malformed("the reply is not a JSON object", reply.content), reply)
-        if _is_error(json):
+        # an item may tell of an error of its own
+        if _is_error(json) and not (call.verb is Verb.GET_CONVERSATION_ITEM and "id" in json):
             raise self._blame(error_in_event(json, call), reply)
         if call.verb is Verb.CREATE and json.get("status") == "failed":
             failure = error_in_response(json)
             if failure is not None:
                 raise self._blame(failure, reply)
-        return _VIEWS.get(call.verb, Response)(json)
+        return _VIEWS.get(call.verb, Response)(json, raw=raw)
 
     def events(self, call: Call, deployment: Deployment) -> SseDecoder:
         """A decoder for one streamed reply."""
@@ -186,7 +221,15 @@ class OpenAI:
 
     def _url(self, target: _Target, call: Call) -> str:
         path = target.url
-        if call.verb is Verb.INPUT_TOKENS:
+        if call.verb.of_conversations:
+            path = f"{path.removesuffix('/responses')}/conversations"
+            if call.verb.by_id:
+                path += "/" + _segment(call.conversation_id, "conversation_id")
+            if call.verb in conversations.OF_ITEMS:
+                path += "/items"
+            if call.verb in conversations.ONE_ITEM:
+                path += "/" + _segment(call.item_id, "item_id")
+        elif call.verb is Verb.INPUT_TOKENS:
             path += "/input_tokens"
         elif call.verb.by_id:
             path += "/" + _segment(call.response_id)
@@ -214,11 +257,14 @@ def _is_error(json: JsonObject) -> bool:
     return bool(json.get("error")) and json.get("object") != "response" and "output" not in json
 
 
-def _segment(response_id: str | None) -> str:
+_KINDS = {"response_id": "a response", "conversation_id": "a conversation", "item_id": "an item"}
+
+
+def _segment(name: str | None, param: str = "response_id") -> str:
     """An id as one segment of a path; those that would lead to another path are refused."""
-    if response_id in (None, "", ".", ".."):
-        raise BadRequestError(f"response_id: {response_id!r} can't be the id of a response", param="response_id")
-    return quote(response_id, safe="")
+    if name in (None, "", ".", ".."):
+        raise BadRequestError(f"{param}: {name!r} can't be the id of {_KINDS[param]}", param=param)
+    return quote(name, safe="")
 
 
 class HostedVLLM(OpenAI):

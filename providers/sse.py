@@ -107,31 +107,27 @@ class SseDecoder:
 
 def _event(frame: bytes) -> Event | None:
     """The event in one frame; None for comments, keep-alives and `[DONE]`."""
-    name = b""
-    if frame.startswith(b"data: ") and b"\n" not in frame:
-        data = frame[6:]
-    else:
-        line_end = frame.find(b"\n")
-        if frame.startswith(b"event: ") and frame.startswith(b"data: ", line_end + 1) and frame.count(b"\n") == 1:
-            name, data = frame[7:line_end], frame[line_end + 7 :]
-        else:
-            name, data = _fields(frame)
+    name, between, data = frame.partition(b"\ndata: ")
+    if not between or b"\n" in data or not name.startswith(b"event: ") or b"\n" in name:
+        name, data = _fields(frame)
     data = data.strip()
     if not data or data == b"[DONE]":
         return None
     try:
-        json = jsonio.loads(data)
+        json, raw = jsonio.exact(data)
     except ValueError:
         raise malformed("an event that is not JSON", data) from None
     if not isinstance(json, dict):
         raise malformed("an event that is not a JSON object", data)
-    if name == b"error":
-        json.setdefault("type", "error")
-    return Event(json)
+    if name == b"event: error" and "type" not in json:
+        json["type"], raw = "error", None
+    return Event(json, raw)
 
 
 def _fields(frame: bytes) -> tuple[bytes, bytes]:
-    """Event name and data of a frame in its general form."""
+    """The line that names the event, and the data, of a frame in its general form."""
+    if frame.startswith(b"data: ") and b"\n" not in frame:
+        return b"", frame[6:]
     name = b""
     data: list[bytes] = []
     for line in frame.split(b"\n"):
@@ -140,5 +136,5 @@ def _fields(frame: bytes) -> tuple[bytes, bytes]:
         if field == b"data":
             data.append(value)
         elif field == b"event":
-            name = value
+            name = b"event: " + value
     return name, b"\n".join(data)

@@ -60,7 +60,7 @@ _STATEFUL = Dialect.RESPONSES  # every follow-up asks
 
 
 class Verb(StrEnum):
-    """What a call asks for: the operations of the Responses API."""
+    """What a call asks for: the operations of the Responses API, and of the Conversations API beside it."""
 
     CREATE = "create"
     GET = "get"
@@ -69,14 +69,40 @@ class Verb(StrEnum):
     INPUT_ITEMS = "input_items"
     COMPACT = "compact"
     INPUT_TOKENS = "input_tokens"
+    CREATE_CONVERSATION = "create_conversation"
+    GET_CONVERSATION = "get_conversation"
+    UPDATE_CONVERSATION = "update_conversation"
+    DELETE_CONVERSATION = "delete_conversation"
+    CREATE_CONVERSATION_ITEMS = "create_conversation_items"
+    LIST_CONVERSATION_ITEMS = "list_conversation_items"
+    GET_CONVERSATION_ITEM = "get_conversation_item"
+    DELETE_CONVERSATION_ITEM = "delete_conversation_item"
 
     @property
     def by_id(self) -> bool:
-        """Whether the verb names a stored response in its path."""
+        """Whether the verb names a stored response, or a conversation, in its path."""
         return self in _BY_ID
 
+    @property
+    def has_body(self) -> bool:
+        """Whether what it says is its body; all else is in the query."""
+        return self not in _BODILESS
 
-_BY_ID = frozenset({Verb.GET, Verb.DELETE, Verb.CANCEL, Verb.INPUT_ITEMS})
+    @property
+    def asks_model(self) -> bool:
+        """Whether a model reads what it says."""
+        return self in _ASKING
+
+    @property
+    def of_conversations(self) -> bool:
+        """Whether it is an operation of the Conversations API."""
+        return self in _CONVERSATIONS
+
+
+_ASKING = frozenset({Verb.CREATE, Verb.COMPACT, Verb.INPUT_TOKENS})
+_BY_ID = frozenset(Verb) - _ASKING - {Verb.CREATE_CONVERSATION}
+_BODILESS = _BY_ID - {Verb.UPDATE_CONVERSATION, Verb.CREATE_CONVERSATION_ITEMS}
+_CONVERSATIONS = frozenset(Verb) - _ASKING - {Verb.GET, Verb.DELETE, Verb.CANCEL, Verb.INPUT_ITEMS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +239,7 @@ class Call:
     """What the `*` of the group's name stood for."""
     stream: bool = False
     response_id: str | None = None
-    """The stored response that a by-id verb names."""
+    """The stored response that a by-id verb names; None if it names a conversation."""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     query: Mapping[str, object] = field(default_factory=dict, repr=False)
     extra_body: Mapping[str, object] = field(default_factory=dict, repr=False)
@@ -237,6 +263,12 @@ class Call:
     """Files that were downloaded for it, by URL, as its deployment takes no addresses."""
     unsent: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Those of the caller's headers that are for the Router alone: they say who the end user is."""
+    conversation_id: str | None = None
+    """The conversation that a verb of the Conversations API names in its path."""
+    item_id: str | None = None
+    """The item of it that the path names."""
+    native_query: bool = False
+    """Whether `query` is in the words of the Responses API: nothing for those that don't speak it."""
 
     @property
     def previous_response_id(self) -> str | None:

@@ -11,12 +11,11 @@ from difflib import get_close_matches
 from inspect import get_annotations
 from typing import Any, ClassVar, Self
 
-import msgspec
-
 from providers import jsonio
-from providers.errors import Attempt
-from providers.types import Affinity, Json
-from providers.usage import Bill, Cost
+from providers.routing import Routing as Routing
+from providers.types import Json
+
+_set = object.__setattr__  # looked up once: there may be hundreds of events to a call
 
 
 class View:
@@ -107,46 +106,6 @@ def _wrap(value: Json, kind: type[View]) -> Any:
     return value
 
 
-class Routing(msgspec.Struct, frozen=True):  # made for each call, so not a dataclass, as `Attempt`
-    """Who served a call, and how it got there."""
-
-    deployment_id: str
-    model_group: str
-    """The group that served; differs from the one asked for after a fallback."""
-    provider: str
-    attempts: tuple[Attempt, ...]
-    """Everything that was tried, the one that served last."""
-    fallbacks: int
-    """How many other groups were turned to."""
-    started: float
-    """Unix time at which the call began, seconds."""
-    first_output: float | None
-    """Seconds to the first output of a stream; None if not streamed."""
-    duration: float
-    """Seconds to the reply (streams: to the first output)."""
-    affinity: Affinity | None = None
-    """How the call found its conversation's home; None if it continued nothing that is remembered."""
-    dropped: tuple[str, ...] = ()
-    """Parameters that the deployment was not sent, each with the reason; see `drop_params`."""
-    call_id: str = ""
-    """The call's own id, which its record has too."""
-    bill: Bill | None = None
-    """What `cost` is worked out from."""
-
-    @property
-    def cost(self) -> float | None:
-        """What the call cost, in US dollars; of a stream, once it has ended.
-
-        None if that is not known, never 0: `cost_breakdown.reason` says why. Worked out when it is first asked for.
-        """
-        return None if self.bill is None else self.bill.cost.total
-
-    @property
-    def cost_breakdown(self) -> Cost | None:
-        """The parts of the cost; None where there is nothing to pay for, and for a stream that has not ended."""
-        return None if self.bill is None else self.bill.cost
-
-
 class Content(View):
     """A part of a message."""
 
@@ -230,12 +189,19 @@ class IncompleteDetails(View):
 class Routed(View):
     """A view that knows who served it."""
 
-    __slots__ = ("_routing",)
+    __slots__ = ("_raw", "_routing")
     _routing: Routing | None
+    _raw: bytes | None  # what the JSON was read from, if that may be passed on as it is
 
-    def __init__(self, json: dict[str, Json], routing: Routing | None = None) -> None:
+    def __init__(self, json: dict[str, Json], routing: Routing | None = None, raw: bytes | None = None) -> None:
         object.__setattr__(self, "_json", json)
         object.__setattr__(self, "_routing", routing)
+        object.__setattr__(self, "_raw", raw)
+
+    @property
+    def raw(self) -> bytes:
+        """The JSON as it arrived, byte for byte; of an answer that was changed or made here, compact JSON."""
+        return jsonio.dumps(self._json) if self._raw is None else self._raw
 
     @property
     def routing(self) -> Routing:
@@ -317,8 +283,24 @@ class Response(Routed):
         return "".join(texts)
 
 
+class Conversation(Routed):
+    """A conversation that a deployment keeps."""
+
+    __slots__ = ()
+    id: str
+    object: str
+    created_at: float
+    metadata: View | None
+
+
+class ConversationItem(OutputItem, Routed):
+    """One item of a conversation."""
+
+    __slots__ = ()
+
+
 class ItemPage(Routed):
-    """A page of `input_items`."""
+    """A page of `input_items`, or of a conversation's items."""
 
     __slots__ = ()
     _children = {"data": OutputItem}
@@ -361,7 +343,8 @@ class InputTokens(Routed):
 class Event(View):
     """One event of a stream."""
 
-    __slots__ = ()
+    __slots__ = ("_raw",)
+    _raw: bytes | None  # what the JSON was read from, if that may be passed on as it is
     _children = {"response": Response, "item": OutputItem, "part": Content}
     type: str
     sequence_number: int
@@ -379,3 +362,12 @@ class Event(View):
     code: str | None
     message: str
     param: str | None
+
+    def __init__(self, json: dict[str, Json], raw: bytes | None = None) -> None:
+        _set(self, "_json", json)
+        _set(self, "_raw", raw)
+
+    @property
+    def raw(self) -> bytes:
+        """The JSON as it arrived, byte for byte; of an event that was changed or made here, compact JSON."""
+        return jsonio.dumps(self._json) if self._raw is None else self._raw

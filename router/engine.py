@@ -49,7 +49,7 @@ Fetch: TypeAlias = Callable[[Sequence[str], float], Awaitable[Mapping[str, Fetch
 """Downloads the files at these addresses within so many seconds. Raises `APIError`."""
 
 PROBE_TIMEOUT = 5.0
-"""Seconds a deployment may take to say whether it has a response."""
+"""Seconds a deployment may take to say whether it has a response, or a conversation."""
 
 
 class Engine:
@@ -121,9 +121,8 @@ class Engine:
                 )
                 await self._move(run, failure)
 
-    async def has(self, deployment: Deployment, response_id: str) -> bool | None:
-        """Whether a deployment has a response, by one read-only request; None if it can't be said now. Never raises."""
-        call = Call(deployment.group, Verb.GET, response_id=response_id)
+    async def has(self, deployment: Deployment, call: Call) -> bool | None:
+        """Whether a deployment has what `call` reads, by one request; None if it can't be said now. Never raises."""
         provider = provider_of(deployment)
         try:
             async with asyncio.timeout(PROBE_TIMEOUT):
@@ -295,12 +294,16 @@ class Engine:
         if self._observers:
             tell = self._observer(run.call, lease.deployment)
             identity = run.call.response_id or view.get("id")
-            if isinstance(identity, str) and run.call.verb is not Verb.DELETE:
+            verb = run.call.verb
+            if isinstance(identity, str) and verb is not Verb.DELETE and not verb.of_conversations:
                 await tell(Started(identity))
             await tell(Finished(view))
         present = self._present(run, lease.deployment)
         if present is not None:
-            view = type(view)(present(view.to_dict()))
+            json = view.to_dict()
+            shown = present(json)
+            if shown is not json:  # else the bytes that came can still be passed on
+                view = type(view)(shown)
         return view.served_by(routing)
 
     async def _report(self, run: Run, lease: Lease, error: APIError, sent: float) -> None:

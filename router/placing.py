@@ -13,7 +13,7 @@ def place(registry: Registry, found: Resolution, call: Call) -> Place:
     deployment = found.deployment
     if deployment is None:
         return Place(call, registry.groups[found.group], snapshot=registry.version)
-    if "*" in deployment.model and not found.wildcard and not call.verb.by_id:
+    if "*" in deployment.model and not found.wildcard and call.verb.asks_model:
         raise BadRequestError(
             f"the deployment {deployment.id!r} serves whatever {found.group!r} matches; ask for a name that it matches",
             param="model",

@@ -9,6 +9,7 @@ from typing import TypeVar, cast, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from providers.errors import BadRequestError
+from providers.queries import NativeQuery
 from providers.types import Call, HomePolicy, Verb
 from router.config.credentials import Credentials
 from router.config.entry import PLACE
@@ -46,10 +47,19 @@ _RETRIES = TypeAdapter(RetryPolicy)
 class Request:
     """One verb's arguments, sorted and checked. Raises `BadRequestError` naming the argument that is wrong."""
 
-    __slots__ = ("_options", "body", "limits", "model", "verb")
+    __slots__ = ("_options", "body", "conversation_id", "item_id", "limits", "model", "verb")
 
-    def __init__(self, verb: Verb, model: str, params: dict[str, object]) -> None:
+    def __init__(
+        self,
+        verb: Verb,
+        model: str,
+        params: dict[str, object],
+        conversation_id: str | None = None,
+        item_id: str | None = None,
+    ) -> None:
         self.verb = verb
+        self.conversation_id = conversation_id
+        self.item_id = item_id
         self.model = model
         self.limits = _NO_LIMITS
         if ROUTING.isdisjoint(params):
@@ -71,19 +81,22 @@ class Request:
         group: str = "",
         wildcard: str = "",
         unsent: Collection[str] = (),
+        identity: str = "",
+        usual: HomePolicy | None = None,
     ) -> Call:
-        """The call, for `group`. Of by-id verbs everything but the id is in the query.
+        """The call, for `group`. Of verbs without a body everything but the id is in the query.
 
-        `unsent`: names, in lower case, of headers that are not the vendor's business.
+        `unsent`: names, in lower case, of headers that are not the vendor's business. `identity`: the call's own id.
+        `usual`: what follows where its home is lost, where the call says only part of it.
         """
         query = self._mapping("extra_query")
         body: dict[str, object] = self.body
-        if self.verb.by_id:
+        if not self.verb.has_body:
             query, body = {**body, **query}, {}
             if stream:
                 query["stream"] = True
-        if not self._options:
-            return Call(group, self.verb, body, self.model, wildcard, stream, response_id, query=query)
+        if not self._options and self.conversation_id is None:
+            return Call(group, self.verb, body, self.model, wildcard, stream, response_id, query=query, id=identity)
         headers = {name: str(value) for name, value in self._mapping("extra_headers").items()}
         kept = {name: value for name, value in headers.items() if name.lower() in unsent} if headers else {}
         return Call(
@@ -98,10 +111,15 @@ class Request:
             query=query,
             extra_body=self._mapping("extra_body"),
             metadata=self._mapping("litellm_metadata"),
+            home=None if usual is None else self.home(usual),
             scope=self.scope,
             drop_params=self._switch("drop_params") if "drop_params" in self._options else None,
             allowed_openai_params=frozenset(self._names("allowed_openai_params")),
             unsent=kept,
+            id=identity,
+            conversation_id=self.conversation_id,
+            item_id=self.item_id,
+            native_query=isinstance(self._options.get("extra_query"), NativeQuery),
         )
 
     def policy(self, policy: Policy, group: str) -> Policy:

@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 from msgspec import structs
 
 from checks.affinity.discovery import Discovery
-from checks.affinity.homes import no_response
 from checks.affinity.remembered import Remembered
-from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from checks.base import AffinityStore
 from checks.catalog import Services
 from checks.catalog import build as build_checks
@@ -31,9 +29,11 @@ from providers.views import Routed
 from router import wiring
 from router.budgeting import Budgeting
 from router.config import load
+from router.conversations import Conversations, check_names
 from router.deciding import recorder
 from router.engine import Engine
 from router.fleet import Fleet
+from router.locating import group_of
 from router.operations import FLUSH, Operations
 from router.options import RouterOptions
 from router.placing import place
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("router")
 
 
-class Router(Verbs, Fleet, Operations):
+class Router(Verbs, Conversations, Fleet, Operations):
     """Balances calls over deployments, keeps conversations at home, moves on from what fails.
 
     `model_list`: deployments, as LiteLLM writes them: `{"model_name", "litellm_params", "model_info"}`. All else is
@@ -175,6 +175,7 @@ class Router(Verbs, Fleet, Operations):
             self._home,
             self._homes,
             Discovery(self._ask, clock=self._clock) if discover else None,
+            Discovery(self._ask_for_conversation, clock=self._clock) if discover else None,
             stores.transcripts if wiring.replays(settings) else None,
             self._remembered,
             wiring.signed_ids(settings),
@@ -268,8 +269,22 @@ class Router(Verbs, Fleet, Operations):
                 raise BadRequestError(said, param="response_id", code="missing_required_parameter")
             opened.request = request = Request(verb, model or "", params)
             if not model:
-                request.model = await self._group_of(response_id, request.scope)
+                call = Call("", verb, response_id=response_id, scope=request.scope)
+                request.model = await group_of(call, self._registry, self._checks, self._remembered)
             return await self._serve(opened, request, stream, response_id)
+        except BaseException as error:
+            opened.failed(error)
+            raise
+
+    async def _converse(self, verb: Verb, model: str | None, params: dict[str, Any], *names: str) -> Routed:
+        opened = self._recorder.open(verb, model or "", False)
+        try:
+            check_names(model, names)
+            opened.request = request = Request(verb, model or "", params, *names)
+            if not model:
+                call = Call("", verb, scope=request.scope, conversation_id=request.conversation_id)
+                request.model = await group_of(call, self._registry, self._checks, self._remembered)
+            return cast("Routed", await self._serve(opened, request, False))
         except BaseException as error:
             opened.failed(error)
             raise
@@ -286,8 +301,9 @@ class Router(Verbs, Fleet, Operations):
             group=group,
             wildcard=found.wildcard,
             unsent=self._end_users.headers,
+            identity=opened.id,
+            usual=self._homes.get(group, self._home),
         )
-        call = replace(call, id=opened.id, home=request.home(self._homes.get(group, self._home)))
         where = place(registry, found, call)
         policy = request.policy(self._policies.get(group, self._policy), group)
         limits = request.limits
@@ -306,7 +322,11 @@ class Router(Verbs, Fleet, Operations):
         return place(registry, found, replace(call, group=found.group, wildcard=found.wildcard))
 
     async def _ask(self, deployment: Deployment, response_id: str) -> bool | None:
-        return await self._engine.has(deployment, response_id)
+        return await self._engine.has(deployment, Call(deployment.group, Verb.GET, response_id=response_id))
+
+    async def _ask_for_conversation(self, deployment: Deployment, conversation_id: str) -> bool | None:
+        call = Call(deployment.group, Verb.GET_CONVERSATION, conversation_id=conversation_id)
+        return await self._engine.has(deployment, call)
 
     @cached_property
     def _fetcher(self) -> Fetcher:
@@ -317,34 +337,6 @@ class Router(Verbs, Fleet, Operations):
 
     async def _fetch(self, urls: Sequence[str], timeout: float) -> Mapping[str, Fetched]:
         return await self._fetcher.fetch(urls, timeout)
-
-    async def _group_of(self, response_id: str, scope: str | None) -> str:
-        """The group to ask about a response, where the caller did not say."""
-        registry = self._registry
-        if self._remembered.needed and registry.groups:
-            group = await self._remembered.group(response_id, scope)
-            if group is not None:  # which may be gone: what is kept here is found from any
-                return group if group in registry.groups else next(iter(registry.groups))
-        kept = False
-        for check in self._checks:
-            if isinstance(check, ResponsesApiDeployment):
-                home = await check.home(response_id, scope)
-                if home is not None:
-                    return home.group
-                kept = True
-        groups = [
-            name for name, members in registry.groups.items() if any(each.dialect.keeps_state for each in members)
-        ]
-        groups = groups or list(registry.groups)[:1]
-        if len(groups) == 1:
-            return groups[0]
-        if kept and scope is not None:  # a tenant's are those that are remembered
-            raise no_response(response_id)
-        raise BadRequestError(
-            f"it is not known which deployment holds {response_id!r}; pass model= (one of {', '.join(groups[:8])})",
-            param="model",
-            code="missing_required_parameter",
-        )
 
 
 def _accounted(opened: OpenCall, answer: Routed | ResponseStream) -> Routed | ResponseStream:

@@ -274,7 +274,11 @@ class ResponseStream:
 
     def _shown(self, event: Event) -> Event:
         """The event as the caller shall see it."""
-        return event if self._present is None else Event(self._present(event.to_dict()))
+        if self._present is None:
+            return event
+        json = event.to_dict()
+        shown = self._present(json)
+        return event if shown is json else Event(shown)
 
     def _seen(self, json: JsonObject) -> JsonObject:
         return json if self._present is None else self._present(json)

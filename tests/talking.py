@@ -1,74 +1,58 @@
-"""A plain client of WebSocket mode, for tests: what it says, what it hears."""
+"""Turns of a conversation, in each of the ways to call, and the places where a policy may be set."""
 
 from __future__ import annotations
 
-import json
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 
-from conversations import KEY
-from proxies import PATIENCE
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
-from websockets.sync.connection import Connection
+from routers import create
 
-BEARER = {"authorization": f"Bearer {KEY}"}
+from providers.simulated import SimulatedUpstream
+from providers.views import Response
+from router import Router
 
-
-@contextmanager
-def opened(url: str, path: str = "/v1/responses", headers: Any = BEARER, **options: Any) -> Iterator[Connection]:
-    """A WebSocket, as a client of any make opens it."""
-    address = url.replace("http", "ws", 1) + path
-    with connect(address, additional_headers=headers, open_timeout=PATIENCE, max_size=None, **options) as socket:
-        yield socket
+Talk: TypeAlias = Callable[..., Awaitable[Response]]
+"""Makes a call in one of the ways there are."""
+WAYS = ("whole", "stream", "sync", "sync stream")
+SAID = "Turn {} at {}. You began: 'hello'."
 
 
-def hear(socket: Connection) -> dict[str, Any]:
-    """One event."""
-    content = socket.recv(timeout=PATIENCE)
-    assert isinstance(content, str)
-    event: dict[str, Any] = json.loads(content)
-    return event
+def talk(router: Router, way: str) -> Talk:
+    """How to call `router` in this way."""
+
+    def synchronous(input: str, **params: Any) -> Response:
+        if way == "sync":
+            whole: Response = router.responses("gpt", input, **params)
+            return whole
+        stream = router.responses("gpt", input, stream=True, **params)
+        for _ in stream:
+            pass
+        assert stream.response is not None
+        return stream.response
+
+    async def speak(input: str = "more", **params: Any) -> Response:
+        if way.startswith("sync"):
+            return await asyncio.to_thread(synchronous, input, **params)
+        return await create(router, way == "stream", input=input, **params)
+
+    return speak
 
 
-def hear_all(socket: Connection) -> list[dict[str, Any]]:
-    """The events of one response, up to its end or an error."""
-    events = [hear(socket)]
-    while events[-1]["type"] not in ("response.completed", "response.failed", "response.incomplete", "error"):
-        events.append(hear(socket))
-    return events
+def calls(upstreams: Mapping[str, SimulatedUpstream]) -> dict[str, int]:
+    """Requests so far, by name."""
+    return {name: upstream.calls for name, upstream in upstreams.items()}
 
 
-def say(socket: Connection, **body: Any) -> None:
-    """Ask for a response."""
-    socket.send(json.dumps({"type": "response.create", "model": "gpt", "input": "hi", **body}))
+def placed(policy: str, where: str, **more: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arguments of a Router and of a call that set the policy in one of the three places; it is otherwise elsewhere."""
+    other = "fail" if policy == "wait" else "wait"
+    chosen = {"on_home_lost": policy, **more}
+    if where == "router":
+        return chosen, {}
+    if where == "group":
+        return {"on_home_lost": other, "model_group_affinity": {"gpt": chosen}}, {}
+    return {"on_home_lost": other}, chosen
 
 
-def ask(socket: Connection, **body: Any) -> dict[str, Any]:
-    """How a response ends."""
-    say(socket, **body)
-    return hear_all(socket)[-1]
-
-
-def closing(socket: Connection) -> int:
-    """The code with which the proxy closes, when all it has said is read."""
-    try:
-        while True:
-            socket.recv(timeout=PATIENCE)
-    except ConnectionClosed as closed:
-        return closed.rcvd.code if closed.rcvd else 1006
-
-
-@contextmanager
-def handshaken(url: str) -> Iterator[socket.socket]:
-    """A WebSocket of which nothing is done by itself."""
-    host, _, port = url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=PATIENCE) as client:
-        client.sendall(
-            b"GET /responses HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
-            b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
-        assert client.recv(12) == b"HTTP/1.1 101"
-        yield client
+PLACES = ("router", "group", "call")

@@ -4,6 +4,9 @@ from typing import Any, assert_type
 
 from providers.views import (
     Content,
+    Conversation,
+    ConversationItem,
+    Deleted,
     Event,
     IncompleteDetails,
     InputTokensDetails,
@@ -14,6 +17,7 @@ from providers.views import (
     Usage,
     View,
 )
+from router import Router
 
 
 def response_fields(response: Response) -> None:
@@ -47,3 +51,13 @@ def other_views(page: ItemPage, response: Response, routing: Routing) -> None:
     assert_type(page.has_more, bool)
     assert_type(response.served_by(routing), Response)
     assert_type({**response}, dict[str, Any])
+
+
+async def conversations(router: Router) -> None:
+    assert_type(await router.acreate_conversation(metadata={}), Conversation)
+    assert_type(router.create_conversation(model="gpt"), Conversation)
+    assert_type(router.delete_conversation("conv_1"), Deleted)
+    assert_type(router.list_conversation_items("conv_1", limit=1), ItemPage)
+    assert_type(router.get_conversation_item("conv_1", "msg_1"), ConversationItem)
+    assert_type(router.get_conversation_item("conv_1", "msg_1").content[0].text, str)
+    assert_type(router.get_conversation("conv_1").metadata, View | None)

@@ -157,21 +157,23 @@ class Homes:
     def _keep_apart(self, call: Call, tie: Tie, pin: Pin | None, tenant: str) -> None:
         """Another tenant's things don't exist for this one.
 
-        Nor, under a scope, do responses and items that nobody remembers: whose they are can't be known. (Without one
-        they may be looked for, and found whosever they were: whether there are tenants can't be known either.) Of
-        conversations and containers, which callers make elsewhere, the first tenant to name one successfully is its
-        owner; were they refused, nobody could ever begin.
+        Nor, under a scope, do responses, conversations and items that nobody remembers: whose they are can't be known.
+        (Without one they may be looked for, and found whosever they were: whether there are tenants can't be known
+        either.) Of containers, which callers make elsewhere, the first tenant to name one successfully is its owner;
+        were they refused, nobody could ever begin.
         """
         if pin is not None:
             self.pins.stats.foreign += 1
             raise not_found(call, tie)
-        if tenant and tie.kind in (TieKind.RESPONSE, TieKind.ITEM):
+        if tenant and tie.kind in _MADE_HERE:
             raise not_found(call, tie)
 
 
 _NOWHERE = Found()
 _NOBODY: Mapping[str, tuple[Deployment, ...]] = {}
 
+_MADE_HERE = frozenset({TieKind.RESPONSE, TieKind.CONVERSATION, TieKind.ITEM})
+"""What is made by way of this Router."""
 _COMMON = frozenset({TieKind.FILE, TieKind.VECTOR_STORE})
 """What an operator may have uploaded for all tenants: who has it is no tenant's secret."""
 
@@ -184,7 +186,7 @@ def not_found(call: Call, tie: Tie) -> APIError:
     """What OpenAI answers for a thing that does not exist."""
     name = tie.name
     if tie.kind is TieKind.RESPONSE and call.verb.by_id:
-        return no_response(name)
+        return _refusal(ResponseNotFoundError, f"Response with id '{name}' not found.", 404)
     if tie.kind is TieKind.RESPONSE:
         message = f"Previous response with id '{name}' not found."
         return _refusal(PreviousResponseNotFoundError, message, 400, "previous_response_not_found", tie.param)
@@ -193,13 +195,9 @@ def not_found(call: Call, tie: Tie) -> APIError:
         return _refusal(BadRequestError, message, 400, "invalid_encrypted_content")
     if tie.kind is TieKind.CONVERSATION:
         message = f"Conversation with id '{name}' not found."
-        return _refusal(ResponseNotFoundError, message, 404, param="conversation")
+        param = None if call.verb.of_conversations else "conversation"
+        return _refusal(ResponseNotFoundError, message, 404, param=param)
     return _refusal(ResponseNotFoundError, f"Item with id '{name}' not found.", 404, param="input")
-
-
-def no_response(name: str) -> APIError:
-    """What OpenAI answers for a response that does not exist."""
-    return _refusal(ResponseNotFoundError, f"Response with id '{name}' not found.", 404)
 
 
 def _refusal(

@@ -7,15 +7,17 @@ from providers.translation.sealed import MARK
 from providers.types import Json, JsonObject
 
 _RESPONSES = frozenset({"response", "response.compaction"})
+_CONVERSATION = "conversation"
 
 
 def learnt(json: Json) -> tuple[str, ...]:
-    """The store keys that a response, an output item, a page of items or an event of a stream makes known, each once.
+    """The store keys that an answer or an event of a stream makes known, each once.
 
-    The ids of the response, its conversation, its items and the containers they ran in, and a fingerprint of each
-    encrypted content. The `encrypted_content` of one item differs between `output_item.added`, `output_item.done` and
-    the final response, and a caller may send any of them back: learn from each. Empty for everything else: deltas,
-    errors, the answer to a delete, and what is no JSON object.
+    It may be a response, a conversation, an item or a page of items: the ids of the response, its conversation, its
+    items and the containers they ran in, and a fingerprint of each encrypted content. The `encrypted_content` of one
+    item differs between `output_item.added`, `output_item.done` and the final response, and a caller may send any of
+    them back: learn from each. Empty for everything else: deltas, errors, the answer to a delete, and what is no JSON
+    object.
     """
     if not isinstance(json, dict):
         return ()
@@ -29,6 +31,8 @@ def learnt(json: Json) -> tuple[str, ...]:
         _read_item(item, keys)
     elif json.get("object") == "list":
         _read_items(json.get("data"), keys)
+    elif json.get("object") == _CONVERSATION:
+        _note(TieKind.CONVERSATION, json.get("id"), keys)
     elif is_response(json):
         _read_response(json, keys)
     elif "object" not in json:

@@ -33,7 +33,7 @@ MOST_REFERRED: Final = 16
 """Responses whose items one call may refer to without continuing them."""
 _STATEFUL: Final = ("background", "conversation", "prompt")
 """Parameters that only a deployment that keeps state can heed."""
-_STATEFUL_VERBS: Final = frozenset({Verb.COMPACT, Verb.INPUT_TOKENS})
+_STATEFUL_VERBS: Final = frozenset({Verb.COMPACT, Verb.INPUT_TOKENS, Verb.CREATE_CONVERSATION})
 
 _log = logging.getLogger("router")
 
@@ -192,7 +192,8 @@ class Remembered(PreCallCheck):
         """Raise what OpenAI does for a response that isn't known here, if none of `deployments` can know it."""
         recalled = self._recalled.get(call)
         unknown = recalled is not None and not recalled.turns and _continued(call)
-        if not (unknown or call.verb.by_id) or any(each.dialect.keeps_state for each in deployments):
+        named = call.response_id is not None
+        if not (unknown or named) or any(each.dialect.keeps_state for each in deployments):
             return
         if unknown:
             raise _unknown(call, unknown, "previous_response_id")

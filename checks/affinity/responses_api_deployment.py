@@ -15,7 +15,7 @@ from checks.affinity.pins import AffinityStats, Pins, tenant_of
 from checks.affinity.remembered import Remembered
 from checks.affinity.residents import Residents, homes_of
 from checks.affinity.retelling import Retelling
-from checks.affinity.tie import Tie, TieKind
+from checks.affinity.tie import Tie, TieKind, store_key
 from checks.affinity.transcript import TranscriptStore
 from checks.base import AffinityStore, Appeared, Failed, Home, Leaning, Outcome, PreCallCheck, Started
 from providers.errors import APIError, CallerError, HomeLostError, PreviousResponseNotFoundError, RateLimitError
@@ -50,20 +50,21 @@ class ResponsesApiDeployment(PreCallCheck):
         policy: HomePolicy = HomePolicy(),  # noqa: B008 - frozen
         policies: Mapping[str, HomePolicy] | None = None,
         discovery: Discovery | None = None,
+        conversations: Discovery | None = None,
         transcripts: TranscriptStore | None = None,
         remembered: Remembered | None = None,
         acknowledged: bool = True,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`policies`: by group, instead of `policy`. `discovery` finds owners that nobody remembers. `transcripts`
-        keep what a replay needs; without them nothing is replayed. `remembered`, which is asked before this check,
-        knows what ties no call, as this Router keeps it itself. `acknowledged`: whether an id is handed out only when
-        the store has its owner. `wall`: Unix time."""
+        """`policies`: by group, instead of `policy`. `discovery` finds owners of responses that nobody remembers,
+        `conversations` those of conversations. `transcripts` keep what a replay needs; without them nothing is
+        replayed. `remembered`, which is asked before this check, knows what ties no call, as this Router keeps it
+        itself. `acknowledged`: whether an id is handed out only when the store has its owner. `wall`: Unix time."""
         self._homes = Homes(Pins(store, ttl, acknowledged=acknowledged), locate)
         self._stats = self._homes.pins.stats
         self._policy = policy
         self._policies = policies or {}
-        self._discovery = discovery
+        self._searches = {TieKind.RESPONSE: discovery, TieKind.CONVERSATION: conversations}
         self._remembered = remembered
         self._retelling = None if transcripts is None else Retelling(transcripts, ttl)
         self._wall = wall
@@ -80,17 +81,18 @@ class ResponsesApiDeployment(PreCallCheck):
         """Remember what these say they hold, and where they keep their state, for when one is gone."""
         self._homes.know(deployments)
 
-    async def home(self, response_id: str, scope: str | None = None) -> Deployment | None:
-        """The deployment that holds a response; None if nobody remembers, or it is another tenant's than `scope`.
+    async def home(self, name: str, scope: str | None = None, kind: TieKind = TieKind.RESPONSE) -> Deployment | None:
+        """The deployment that holds a response, or what `kind` says; None if nobody remembers, or it is another
+        tenant's than `scope`.
 
         Perhaps one that was removed: others may hold what it held. Raises `HomeLostError` if it was never here.
         """
-        pin = await self._homes.pins.owner(response_id)
+        pin = await self._homes.pins.owner(store_key(kind, name))
         if pin is None or pin.tenant != tenant_of(scope):
             return None
         owner = self._homes.owner(pin.deployment_id)
         if owner is None:
-            raise self._lost(pin.deployment_id, f"response {response_id!r}", GONE)
+            raise self._lost(pin.deployment_id, f"{kind} {name!r}", GONE)
         return owner
 
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
@@ -103,10 +105,11 @@ class ResponsesApiDeployment(PreCallCheck):
         elif found.unknown:
             self._stats.miss += 1
         mode: Literal["home", "discovered"] = "home"
-        if self._discovery is not None and found.lost is None and (found.home is None or found.others):
-            owner = await self._discover(self._discovery, call, found, deployments)
+        wanted = self._wanted(found)
+        if wanted is not None:
+            owner = await self._discover(wanted, call, found, deployments)
             if owner is not None:
-                rest = tuple(tie for tie in found.unknown if tie.kind is not TieKind.RESPONSE)
+                rest = tuple(tie for tie in found.unknown if tie.kind is not wanted.kind)
                 found, mode = found._replace(home=owner, others=(), unknown=rest), "discovered"
         if found.home is None or found.gone or len(found.ties) > 1:
             self._found[call] = found  # one tie to a known home is soon looked up again
@@ -153,13 +156,18 @@ class ResponsesApiDeployment(PreCallCheck):
         """What a tie refers to, for an error."""
         return "the conversation" if tie is None else f"{tie.kind} {tie.name!r}"
 
-    async def _discover(
-        self, discovery: Discovery, call: Call, found: Found, deployments: Sequence[Deployment]
-    ) -> Deployment | None:
-        """Ask the deployments for the response that the call names."""
-        wanted = next((tie for tie in found.unknown if tie.kind is TieKind.RESPONSE), None)
-        if wanted is None:
+    def _wanted(self, found: Found) -> Tie | None:
+        """What the call names that is worth searching for."""
+        if found.lost is not None or (found.home is not None and not found.others):
             return None
+        return next((tie for tie in found.unknown if self._searches.get(tie.kind) is not None), None)
+
+    async def _discover(
+        self, wanted: Tie, call: Call, found: Found, deployments: Sequence[Deployment]
+    ) -> Deployment | None:
+        """Ask the deployments for what the call names."""
+        discovery = self._searches[wanted.kind]
+        assert discovery is not None, "it is searched for"
         if found.home is not None:
             deployments = homes_of((found.home, *found.others), deployments, self._policy_of(call))
         deployments = [each for each in deployments if each.dialect.keeps_state]
@@ -200,7 +208,14 @@ class ResponsesApiDeployment(PreCallCheck):
             if self._retelling is not None:
                 await self._retelling.forget(call.response_id)
             return
+        if call.verb is Verb.DELETE_CONVERSATION and call.conversation_id is not None:
+            await self._homes.pins.forget(store_key(TieKind.CONVERSATION, call.conversation_id))
+            return
         json = response.to_dict()
+        if call.verb is Verb.CREATE_CONVERSATION:  # whoever has its id may go on in another process at once
+            for key in learnt(json):
+                await self._homes.pins.learn(key, deployment.id, tenant_of(call.scope))
+            return
         news = [key for key in learnt(json) if key != json.get("id")]
         found = self._found.get(call)
         if found is not None:

@@ -1,8 +1,9 @@
-"""Homes without a store: the id that a caller sees says who holds the response, and is signed."""
+"""Homes without a store: the id that a caller sees says who holds the response, or conversation, and is signed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -20,29 +21,31 @@ from providers.types import Call, Deployment, JsonObject
 
 
 class _Said(NamedTuple):
-    """What the signed ids in a call said, by upstream id."""
+    """What the signed ids in a call said."""
 
     owners: Mapping[str, str]
-    """Ids of deployments."""
+    """Ids of deployments, by what a store knows the thing by."""
     written: Mapping[str, str]
-    """The ids as the caller wrote them."""
+    """The ids as the caller wrote them, by upstream id."""
 
 
 _NOTHING = _Said({}, {})
+_SIGNED = frozenset({TieKind.RESPONSE, TieKind.CONVERSATION})
 
 
 class SignedAffinity(ResponsesApiDeployment):
-    """As its base, but the ids of responses carry their owner, so any process that has the key finds it.
+    """As its base, but ids of responses and conversations carry their owner, so any process that has the key finds it.
 
     Ids are wrapped wherever a caller sees them and unwrapped before they are sent. One that was tampered with, or
     signed with a foreign key, is refused with `SignedIdError`; under a scope, as if it did not exist. What has no
-    signed id of its own (items, conversations, files) is still remembered in the store.
+    signed id of its own (items, files) is still remembered in the store.
     """
 
     def __init__(self, ids: SignedIds, *args: Any, **options: Any) -> None:
         """`ids` wraps and unwraps; the rest is the base's."""
         super().__init__(*args, **options)
         self._ids = ids
+        self._talks = ids.of_conversations()
         self._tags = Owners()
         self._plain: WeakSet[Call] = WeakSet()  # calls without signed ids: what maps a call to itself is never freed
         self._opened: WeakKeyDictionary[Call, Unwrapped] = WeakKeyDictionary()
@@ -54,24 +57,25 @@ class SignedAffinity(ResponsesApiDeployment):
         self._tags.accept(deployments)
         super().accept(deployments)
 
-    async def home(self, response_id: str, scope: str | None = None) -> Deployment | None:
+    async def home(self, name: str, scope: str | None = None, kind: TieKind = TieKind.RESPONSE) -> Deployment | None:
         """The deployment that an id names, or that is remembered for it. None for an id of another scope, too.
 
         Raises `HomeLostError` if the Router never had it; without a scope, `SignedIdError` for an id that isn't
         genuine.
         """
+        ids = self._talks if kind is TieKind.CONVERSATION else self._ids
         try:
-            signed = self._ids.unwrap(response_id, scope=scope or "")
+            signed = ids.unwrap(name, scope=scope or "")
         except SignedIdError as error:
             if not scope:
-                at = "response_id"
+                at = f"{kind}_id"
                 raise SignedIdError(f"{at}: {error.message}", param=at, code=error.code) from None
             return None
         if signed is None:
-            return await super().home(response_id, scope)
+            return await super().home(name, scope, kind)
         holder = self._tags.find(signed.owner_tag)
         if holder is None:
-            raise self._lost(signed.owner_tag, f"response {response_id!r}", GONE)
+            raise self._lost(signed.owner_tag, f"{kind} {name!r}", GONE)
         return holder
 
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
@@ -92,7 +96,11 @@ class SignedAffinity(ResponsesApiDeployment):
         if not deployment.dialect.keeps_state:  # what this Router keeps itself needs no signature
             return rewrite(json, lambda name: opened.written.get(name, name))
         owner = signs_as(self._holder(opened.call, deployment))
-        return rewrite(json, lambda name: opened.written.get(name) or self._ids.wrap(name, owner, scope=scope))
+
+        def shown(ids: SignedIds, name: str) -> str:
+            return opened.written.get(name) or ids.wrap(name, owner, scope=scope)
+
+        return rewrite(json, partial(shown, self._ids), partial(shown, self._talks))
 
     async def observe(self, call: Call, deployment: Deployment, outcome: Outcome) -> None:
         """Learn, under upstream's ids."""
@@ -117,7 +125,7 @@ class SignedAffinity(ResponsesApiDeployment):
 
     def _shown(self, call: Call, tie: Tie | None) -> str:
         written = None if tie is None else self._said.get(call, _NOTHING).written.get(tie.name)
-        return super()._shown(call, tie) if written is None else f"{TieKind.RESPONSE} {written!r}"
+        return super()._shown(call, tie) if tie is None or written is None else f"{tie.kind} {written!r}"
 
     def _holder(self, opened: Call, deployment: Deployment) -> Deployment:
         """As whose the ids in an answer are signed: a conversation's keep the owner it began with.
@@ -147,7 +155,7 @@ class SignedAffinity(ResponsesApiDeployment):
         try:
             opened = unwrap_request(call, self._ids, scope=call.scope or "")
         except SignedIdError as error:
-            tied = [tie for tie in ties(call) if tie.kind is TieKind.RESPONSE]
+            tied = [tie for tie in ties(call) if tie.kind in _SIGNED]
             if call.scope and tied:
                 raise not_found(call, next((tie for tie in tied if tie.param == error.param), tied[0])) from None
             raise

@@ -3,9 +3,10 @@
     resp_hr1-<55 characters of URL-safe base64>          64 in all for an id of OpenAI's
               form 1 · owner 5 · signature 10 · id ≤ 25  bytes
 
-`hr1-` tells the scheme's first version from what upstreams send: `h`, `r` and `-` stand in no hexadecimal id. *Form*
-says how the id is packed. *Owner* is a digest of its name. *Signature* is keyed BLAKE2b (RFC 7693) over
-all else, and over the scope: nobody without the key can make an id, change one, or use one of another scope.
+Ids of conversations are wrapped alike, behind `conv_`. `hr1-` tells the scheme's first version from what upstreams
+send: `h`, `r` and `-` stand in no hexadecimal id. *Form* says how the id is packed. *Owner* is a digest of its name.
+*Signature* is keyed BLAKE2b (RFC 7693) over all else, and over the scope: nobody without the key can make an id, change
+one, or use one of another scope.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ LONGEST = 64
 """Characters of the longest id that OpenAI accepts as `previous_response_id`."""
 SHORTEST_KEY = 16
 """Characters."""
-_HEAD = "resp_hr1-"
+_RESPONSE, _CONVERSATION = "resp_", "conv_"
+_MARK = "hr1-"
 _OWNER = 5
 _SIGNATURE = 10
 _FIXED = 1 + _OWNER + _SIGNATURE
-_ROOM = (LONGEST - len(_HEAD)) * 3 // 4 - _FIXED
+_ROOM = (LONGEST - len(_RESPONSE + _MARK)) * 3 // 4 - _FIXED
 """Bytes for the id itself."""
 
 
@@ -51,13 +53,25 @@ class SignedIds:
     and drop the old one when its ids have expired. Raises `ConfigurationError` for a key that is too short.
     """
 
-    __slots__ = ("_keys",)
+    __slots__ = ("_head", "_keys", "_prefix")
 
     def __init__(self, key: SecretStr, *, previous_key: SecretStr | None = None) -> None:
         keys = [_derived(key, "key")]
         if previous_key is not None:
             keys.append(_derived(previous_key, "previous_key"))
         self._keys = tuple(keys)
+        self._name(_RESPONSE)
+
+    def of_conversations(self) -> SignedIds:
+        """The same for ids of conversations, of which only those that begin with `conv_` are wrapped."""
+        other = object.__new__(SignedIds)
+        other._keys = self._keys
+        other._name(_CONVERSATION)
+        return other
+
+    def _name(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._head = prefix + _MARK
 
     def wrap(self, upstream_id: str, owner: str, *, scope: str = "") -> str:
         """The id to give to the caller: always the same one for the same arguments and key.
@@ -66,13 +80,13 @@ class SignedIds:
         served, and losing its answer would be worse than an id that the Router must find the owner of by asking.
         `owner` names who holds the response; `scope` names a tenant: the id is refused in any other.
         """
-        packed = pack(upstream_id)
-        if packed is None or len(packed[1]) > _ROOM or _looks_ours(upstream_id):
+        packed = self._packed(upstream_id)
+        if packed is None:
             return upstream_id
         form, payload = packed
         told = bytes((form,)) + _digest(owner)
-        body = told + _signature(self._keys[0], told + payload, scope) + payload
-        return _HEAD + urlsafe_b64encode(body).rstrip(b"=").decode()
+        body = told + self._signature(self._keys[0], told + payload, scope) + payload
+        return self._head + urlsafe_b64encode(body).rstrip(b"=").decode()
 
     def unwrap(self, id: str, *, scope: str = "") -> Signed | None:
         """The upstream id and its owner's tag; None for an id that isn't of this kind, which is an upstream's own.
@@ -80,16 +94,37 @@ class SignedIds:
         Raises `SignedIdError` for an id that looks like one of ours (but for one character of its head, at most) and
         isn't signed with either key for this scope.
         """
-        if not _looks_ours(id):
+        if not _looks_ours(id, self._head):
             return None
-        body = _decoded(id)
+        body = _decoded(id, self._head)
         if body is None:
-            raise SignedIdError(_REFUSAL.format(id[:LONGEST]), code="invalid_response_id")
+            raise self._refusal(id)
         told, signature, payload = body[: 1 + _OWNER], body[1 + _OWNER : _FIXED], body[_FIXED:]
-        genuine = [hmac.compare_digest(signature, _signature(key, told + payload, scope)) for key in self._keys]
+        genuine = [hmac.compare_digest(signature, self._signature(key, told + payload, scope)) for key in self._keys]
         if not any(genuine):
-            raise SignedIdError(_REFUSAL.format(id[:LONGEST]), code="invalid_response_id")
-        return Signed(unpack(told[0], payload), told[1:].hex())
+            raise self._refusal(id)
+        upstream_id = unpack(told[0], payload)
+        return Signed(upstream_id if self._prefix == _RESPONSE else self._prefix + upstream_id, told[1:].hex())
+
+    def _packed(self, upstream_id: str) -> tuple[int, bytes] | None:
+        """Its form and its bytes, if it can be wrapped."""
+        bare = upstream_id
+        if self._prefix != _RESPONSE:  # which `pack` knows, and does without
+            bare = upstream_id.removeprefix(self._prefix)
+            if bare == upstream_id:
+                return None
+        packed = pack(bare)
+        fitting = packed is not None and len(packed[1]) <= _ROOM and not _looks_ours(upstream_id, self._head)
+        return packed if fitting else None
+
+    def _signature(self, key: bytes, told: bytes, scope: str) -> bytes:
+        where = blake2b(scope.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        person = b"homing id 1" if self._prefix == _RESPONSE else b"homing conv 1"
+        return blake2b(where + told, key=key, digest_size=_SIGNATURE, person=person).digest()
+
+    def _refusal(self, id: str) -> SignedIdError:
+        kind = "response" if self._prefix == _RESPONSE else "conversation"
+        return SignedIdError(_REFUSAL.format(id[:LONGEST], kind), code=f"invalid_{kind}_id")
 
 
 def fits(upstream_id: str) -> bool:
@@ -99,7 +134,7 @@ def fits(upstream_id: str) -> bool:
     up to 25 bytes. Not one that looks wrapped: of a Router behind this one, say.
     """
     packed = pack(upstream_id)
-    return packed is not None and len(packed[1]) <= _ROOM and not _looks_ours(upstream_id)
+    return packed is not None and len(packed[1]) <= _ROOM and not _looks_ours(upstream_id, _RESPONSE + _MARK)
 
 
 def owner_tag(name: str) -> str:
@@ -109,23 +144,23 @@ def owner_tag(name: str) -> str:
 
 _REFUSAL = (
     "{!r} is no id that this Router gave out to you: it was changed, or signed with a key that this Router doesn't "
-    "have; pass a response's id exactly as it was returned"
+    "have; pass a {}'s id exactly as it was returned"
 )
 
 
-def _looks_ours(id: str) -> bool:
-    """Whether the head is ours, or ours with one character changed."""
-    if id.startswith(_HEAD):
+def _looks_ours(id: str, ours: str) -> bool:
+    """Whether the head is `ours`, or that with one character changed."""
+    if id.startswith(ours):
         return True
-    head = id[: len(_HEAD)]
-    return len(head) == len(_HEAD) and sum(a != b for a, b in zip(head, _HEAD, strict=True)) == 1
+    head = id[: len(ours)]
+    return len(head) == len(ours) and sum(a != b for a, b in zip(head, ours, strict=True)) == 1
 
 
-def _decoded(id: str) -> bytes | None:
-    """The bytes in an id; None if it isn't written exactly as `wrap` would."""
-    if not id.startswith(_HEAD) or len(id) > LONGEST:
+def _decoded(id: str, head: str) -> bytes | None:
+    """The bytes in an id behind its head; None if it isn't written exactly as `wrap` would."""
+    if not id.startswith(head) or len(id) > LONGEST:
         return None
-    text = id[len(_HEAD) :]
+    text = id[len(head) :]
     try:
         body = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:
@@ -145,8 +180,3 @@ def _derived(key: SecretStr, name: str) -> bytes:
     if len(text) < SHORTEST_KEY:
         raise ConfigurationError(f"{name}: must have at least {SHORTEST_KEY} characters; use a random one")
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=32, person=b"homing key").digest()
-
-
-def _signature(key: bytes, told: bytes, scope: str) -> bytes:
-    where = blake2b(scope.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    return blake2b(where + told, key=key, digest_size=_SIGNATURE, person=b"homing id 1").digest()

@@ -38,12 +38,12 @@ _SUBSTANCE = {
 def ties(call: Call) -> tuple[Tie, ...]:
     """Everything that ties `call` to a deployment, each once: the hard ties in order, then the soft ones.
 
-    Hard: the response that a by-id verb names, and `previous_response_id` (unknown elsewhere); `conversation` (kept by
-    the provider); items that are nothing but their id (`item_reference`, reasoning without `encrypted_content`, an
-    image without its result: not found elsewhere); `encrypted_content` of reasoning, compaction and parts (can't be
-    decrypted elsewhere, unless a translator sealed it, for any account to read);
-    `prompt_cache_options.comparison_response_id` (there is nothing to compare with elsewhere); `file_id`s, vector
-    stores and containers named by tools (uploaded or made in one place).
+    Hard: the response that a by-id verb names, and `previous_response_id` (unknown elsewhere); `conversation`, and the
+    conversation that a verb names (kept by the provider); items that are nothing but their id (`item_reference`,
+    reasoning without `encrypted_content`, an image without its result: not found elsewhere); `encrypted_content` of
+    reasoning, compaction and parts (can't be decrypted elsewhere, unless a translator sealed it, for any account to
+    read); `prompt_cache_options.comparison_response_id` (there is nothing to compare with elsewhere); `file_id`s,
+    vector stores and containers named by tools (uploaded or made in one place).
 
     Soft: the newest items that have an id and their content; containers that past items ran in (they expire within
     minutes, so the history has to be usable without them); `prompt_cache_key`; a `session-id` or `x-session-id`
@@ -55,21 +55,24 @@ def ties(call: Call) -> tuple[Tie, ...]:
     body = call.body
     if call.extra_body:
         body = {**body, **call.extra_body}
-    given = body.get("input")
+    said = "items" if call.verb.of_conversations else "input"
+    given = body.get(said)
     plain = isinstance(given, str) or given is None
     previous = body.get("previous_response_id")
-    if plain and call.response_id is None and not call.headers and _CARRIERS.isdisjoint(body):
+    named = call.response_id or call.conversation_id
+    if plain and named is None and not call.headers and _CARRIERS.isdisjoint(body):
         if not isinstance(previous, str) or not previous:
             return ()
         return (Tie(_RESPONSE, previous, previous, True, "previous_response_id"),)
     found = _Found(call)
     found.hard(TieKind.RESPONSE, call.response_id, "response_id")
+    found.hard(TieKind.CONVERSATION, call.conversation_id, "conversation_id")
     found.hard(TieKind.RESPONSE, previous, "previous_response_id")
     if not _CARRIERS.isdisjoint(body):
         _read_parameters(body, found)
     if not plain:
         for index, item in enumerate(_listed(given)):
-            _read_item(item, f"input[{index}]", found)
+            _read_item(item, f"{said}[{index}]", found)
     for name, value in call.headers.items():
         if name.lower() in _SESSIONS:
             found.soft(TieKind.SESSION, value, f"extra_headers[{name!r}]")

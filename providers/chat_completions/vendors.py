@@ -145,7 +145,7 @@ IDIOMS: Final[Mapping[str, Idiom]] = {
         think_tags=True,
         searches=True,
     ),
-    "nvidia_nim": Idiom(lines=(*_ANONYMOUS, _ONE_TIER), flat=True, think_tags=True),
+    "nvidia_nim": Idiom(lines=(*_ANONYMOUS, _ONE_TIER), flat=True, echo="reasoning_content", think_tags=True),
     "hosted_vllm": Idiom(lines=(_ONE_TIER,), version="/v1", think_tags=True),
     "openrouter": Idiom(marks=True),
     "litellm_proxy": Idiom(marks=True),

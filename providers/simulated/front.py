@@ -95,7 +95,8 @@ class Front:
     def _note(self, request: BaseRequest, found: Route, body: Json) -> None:
         headers = {name.lower(): value for name, value in request.headers.items()}
         query = dict(request.query) if request.query_string else {}
-        self._ledger.note(Record(request.method, request.path, query, headers, body, found.response_id, found.verb))
+        named = found.response_id, found.verb, found.conversation_id
+        self._ledger.note(Record(request.method, request.path, query, headers, body, *named))
 
     async def _answer(self, asked: Asked) -> web.StreamResponse:
         behaviour = asked.behaviour
@@ -133,6 +134,9 @@ class Front:
 
     def _look_up(self, asked: Asked) -> JsonObject:
         service, behaviour, response_id = self._service, asked.behaviour, asked.response_id
+        if asked.verb is not None and asked.verb.of_conversations:
+            names = asked.route.conversation_id, asked.route.item_id
+            return service.conversations.answer(asked.verb, *names, asked.body, asked.request.query)
         match asked.verb:
             case Verb.GET:
                 return service.get(response_id, behaviour)

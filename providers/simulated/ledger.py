@@ -28,6 +28,8 @@ class Record:
     """The stored response that the path names."""
     verb: Verb | None
     """None: the path or the method is none of the Responses API's."""
+    conversation_id: str | None = None
+    """The conversation that the path names."""
 
 
 class Ledger:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import cast
@@ -10,7 +11,7 @@ from typing import cast
 from providers import jsonio
 from providers.simulated import refusals
 from providers.simulated.mint import Mint
-from providers.simulated.state import State, Stored, Turn
+from providers.simulated.state import State, Talk, Turn
 from providers.types import Json, JsonObject
 
 _LONGEST_ID = 64
@@ -63,18 +64,36 @@ def check_previous(body: JsonObject) -> str | None:
     return value
 
 
-def read_prompt(body: JsonObject, parent: Stored | None, state: State, mint: Mint, stem: str) -> Prompt:
-    """Resolve a request against what is stored. Raises `WireError` as OpenAI refuses."""
-    before = parent.turn if parent else None
-    items = tuple(_resolve(item, state) for item in _items(body.get("input"), mint, stem))
+def read_prompt(body: JsonObject, before: Turn | None, state: State, mint: Mint, stem: str) -> Prompt:
+    """Resolve a request against what is stored, and the turn it goes on from. Raises `WireError` as OpenAI refuses."""
+    items = tuple(resolve(item, state) for item in read_items(body.get("input"), mint, stem))
     _check_calls(items, before)
     compacted = _compacted(items, state)
     cached = before.tokens if before else 0
-    said = [text for item in items if item.get("role") == "user" and (text := text_of(item))]
-    opening = before.opening if before else compacted[1] or " ".join(" ".join(said[:1]).split()[:_OPENING_WORDS])
+    said = _said(items)
+    opening = before.opening if before else compacted[1] or _opening(said)
     number = before.number + 1 if before else compacted[0] + max(1, len(said))
     size = len(jsonio.dumps([body.get(name) for name in ("input", "instructions", "tools")]))
     return Prompt(before, items, number, opening, cached + max(1, size // _BYTES_PER_TOKEN), cached)
+
+
+def turn_of(talk: Talk) -> Turn | None:
+    """All of a conversation so far as the turn to go on from; None if it is empty."""
+    if not talk.items:
+        return None
+    items = tuple(talk.items)
+    calls = {str(item.get("call_id")) for item in items if item["type"] in _CALLS}
+    calls -= {str(item.get("call_id")) for item in items if item["type"] in _OUTPUTS}
+    tokens = max(1, len(jsonio.dumps(items)) // _BYTES_PER_TOKEN)
+    return Turn(None, items, (), talk.turns, _opening(_said(items)), tokens, frozenset(calls))
+
+
+def _said(items: Sequence[JsonObject]) -> list[str]:
+    return [text for item in items if item.get("role") == "user" and (text := text_of(item))]
+
+
+def _opening(said: Sequence[str]) -> str:
+    return " ".join(" ".join(said[:1]).split()[:_OPENING_WORDS])
 
 
 def text_of(item: JsonObject) -> str:
@@ -87,22 +106,25 @@ def text_of(item: JsonObject) -> str:
     return " ".join(text for text in texts if isinstance(text, str))
 
 
-def _items(value: Json, mint: Mint, stem: str) -> list[JsonObject]:
+def read_items(value: Json, mint: Mint, stem: str, param: str = "input") -> list[JsonObject]:
+    """The items of a request as they are stored. Raises `WireError` that names `param`."""
     if value is None:
         return []
     if isinstance(value, str):
         value = [{"role": "user", "content": value}]
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        message = "Invalid type for 'input': expected a string or a list of items."
-        raise refusals.invalid(message, param="input", code="invalid_type")
-    return [_normal(item, place, mint, stem) for place, item in enumerate(cast("list[JsonObject]", value))]
+        message = f"Invalid type for '{param}': expected a string or a list of items."
+        raise refusals.invalid(message, param=param, code="invalid_type")
+    return [
+        _normal(item, f"{param}[{place}]", mint, stem) for place, item in enumerate(cast("list[JsonObject]", value))
+    ]
 
 
-def _normal(item: JsonObject, place: int, mint: Mint, stem: str) -> JsonObject:
+def _normal(item: JsonObject, place: str, mint: Mint, stem: str) -> JsonObject:
     """An item as it is stored: typed, with an id, its content a list."""
     kind = item.get("type") or ("message" if "role" in item else None)
     if not isinstance(kind, str):
-        name = f"input[{place}].type"
+        name = f"{place}.type"
         raise refusals.invalid(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
     if kind == "item_reference":
         return item
@@ -115,7 +137,8 @@ def _normal(item: JsonObject, place: int, mint: Mint, stem: str) -> JsonObject:
     return whole
 
 
-def _resolve(item: JsonObject, state: State) -> JsonObject:
+def resolve(item: JsonObject, state: State) -> JsonObject:
+    """The item, or the one that it stands for. Raises `WireError` for what is not stored, or sealed, here."""
     kind, content = item["type"], item.get("encrypted_content")
     if kind == "item_reference" or (kind == "reasoning" and not content):
         found = state.item(str(item.get("id")))

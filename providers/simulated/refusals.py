@@ -38,6 +38,11 @@ def response_not_found(response_id: str) -> WireError:
     return invalid(f"Response with id '{response_id}' not found.", status=404)
 
 
+def conversation_not_found(name: Json, *, param: str | None = None) -> WireError:
+    """The path, or `param`, names a conversation that is not known here."""
+    return invalid(f"Conversation with id '{name}' not found.", param=param, status=404)
+
+
 def item_not_found(item_id: str) -> WireError:
     """The input refers to an item that is not stored here."""
     message = (

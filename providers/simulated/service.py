@@ -10,12 +10,13 @@ from typing import cast
 
 from providers.simulated import refusals, snapshot
 from providers.simulated.behaviour import Behaviour
+from providers.simulated.conversations import Conversations, named
 from providers.simulated.events import events
 from providers.simulated.mint import Mint
 from providers.simulated.paging import page
-from providers.simulated.prompt import Prompt, check_previous, read_prompt
+from providers.simulated.prompt import Prompt, check_previous, read_prompt, turn_of
 from providers.simulated.reply import compose, shorten
-from providers.simulated.state import State, Stored, Turn
+from providers.simulated.state import State, Stored, Talk, Turn
 from providers.types import Json, JsonObject
 
 DEFAULT_MODEL = "simulated-model"
@@ -27,6 +28,8 @@ class Generation:
 
     response_id: str
     stored: Stored
+    talk: Talk | None = None
+    """The conversation that it is a part of."""
 
     @property
     def begun(self) -> JsonObject:
@@ -58,6 +61,7 @@ class Service:
         self._name = name
         self._state = state
         self._mint = Mint(rng)
+        self.conversations = Conversations(state, self._mint, wall)
         self._wall = wall
         self._models = models
         self._issued = issued
@@ -67,10 +71,13 @@ class Service:
         model = self._model(body)
         _check(body)
         stem = self._mint.stem()
+        talk = self._talk(body)
         prompt = self._prompt(body, behaviour, stem)
         response_id = self._mint.id("resp", stem)
         self._issued.append(response_id)
         begun = snapshot.started(body, response_id, model, int(self._wall()), azure)
+        if talk is not None:
+            begun["conversation"] = {"id": talk.id}
         outputs = compose(body, prompt, self._name, behaviour.tokens, stem, self._mint, self._state)
         limit = body.get("max_output_tokens")
         if isinstance(limit, int) and len(outputs[-1].deltas) > limit:
@@ -79,9 +86,10 @@ class Service:
         final = snapshot.completed(begun, outputs, usage, int(self._wall()))
         turn = _turn(prompt, tuple(output.final for output in outputs), cast("int", usage["output_tokens"]))
         status = str(begun["status"] if begun["background"] else final["status"])
-        generation = Generation(response_id, Stored(begun, final, tuple(outputs), turn, status))
+        generation = Generation(response_id, Stored(begun, final, tuple(outputs), turn, status), talk)
         if begun["background"]:
             self._state.keep(response_id, generation.stored)
+            self._extend(generation)
         return generation
 
     def commit(self, generation: Generation) -> None:
@@ -89,6 +97,14 @@ class Service:
         generation.stored.status = str(generation.final["status"])
         if generation.begun["store"] is not False:
             self._state.keep(generation.response_id, generation.stored)
+        if not generation.begun["background"]:
+            self._extend(generation)
+
+    def _extend(self, generation: Generation) -> None:
+        """Add what was asked and answered to the conversation."""
+        if generation.talk is not None:
+            turn = generation.stored.turn
+            self._state.extend(generation.talk, (*turn.input, *turn.output), 1)
 
     def get(self, response_id: str, behaviour: Behaviour) -> JsonObject:
         """The response now. Each read brings one that runs in the background closer to its end."""
@@ -167,13 +183,24 @@ class Service:
         return str(model or DEFAULT_MODEL)
 
     def _prompt(self, body: JsonObject, behaviour: Behaviour, stem: str) -> Prompt:
-        previous = check_previous(body)
-        parent = None
+        previous, talk = check_previous(body), self._talk(body)
+        before = None if talk is None else turn_of(talk)
         if previous is not None:
             parent = self._state.find(previous)
             if parent is None or _lags(parent, behaviour):
                 raise refusals.previous_not_found(previous)
-        return read_prompt(body, parent, self._state, self._mint, stem)
+            before = parent.turn
+        return read_prompt(body, before, self._state, self._mint, stem)
+
+    def _talk(self, body: JsonObject) -> Talk | None:
+        """The conversation that a request is a part of."""
+        name = named(body)
+        if name is None:
+            return None
+        talk = self._state.talk(name)
+        if talk is None:
+            raise refusals.conversation_not_found(name, param="conversation")
+        return talk
 
     def _find(self, response_id: str, behaviour: Behaviour) -> Stored:
         stored = self._state.find(response_id)
@@ -216,13 +243,9 @@ def _check(body: JsonObject) -> None:
     if all(body.get(name) is None for name in ("input", "previous_response_id", "prompt", "conversation")):
         message = "Missing required parameter: 'input'."
         raise refusals.invalid(message, param="input", code="missing_required_parameter")
-    conversation = body.get("conversation")
-    if conversation is not None:
-        if body.get("previous_response_id") is not None:
-            message = "Mutually exclusive parameters: 'previous_response_id' and 'conversation'."
-            raise refusals.invalid(message, code="mutually_exclusive_parameters")
-        name = conversation.get("id") if isinstance(conversation, dict) else conversation
-        raise refusals.invalid(f"Conversation with id '{name}' not found.", param="conversation", status=404)
+    if body.get("conversation") is not None and body.get("previous_response_id") is not None:
+        message = "Mutually exclusive parameters: 'previous_response_id' and 'conversation'."
+        raise refusals.invalid(message, code="mutually_exclusive_parameters")
     if body.get("background") and body.get("store") is False:
         raise refusals.invalid("Background mode requires 'store' to be true.", param="store")
     for name, low, high in _BOUNDS:

@@ -1,4 +1,4 @@
-"""What a simulated deployment remembers: the responses it issued, their conversations, its seals."""
+"""What a simulated deployment remembers: the responses and conversations it issued, its seals."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import base64
 import hashlib
 import hmac
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from threading import Lock
 
-from providers.types import JsonObject
+from providers.types import Json, JsonObject
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,16 +55,30 @@ class Stored:
     """References that failed because of a read-after-write lag."""
 
 
+@dataclass(slots=True, eq=False)
+class Talk:
+    """A conversation that is kept under an id of its own, to which responses add."""
+
+    id: str
+    created_at: int
+    metadata: Json
+    items: list[JsonObject] = field(default_factory=list)
+    """The oldest first."""
+    turns: int = 0
+    """Things the user said so far, whether a response answered them or not."""
+
+
 @dataclass(slots=True)
 class _Shelf:
     responses: dict[str, Stored] = field(default_factory=dict)
     items: dict[str, JsonObject] = field(default_factory=dict)
+    talks: dict[str, Talk] = field(default_factory=dict)
 
 
 class State:
     """Stored responses of one account. Simulated deployments that share a `State` hold each other's conversations.
 
-    `capacity` bounds the responses kept; the oldest go first. Safe to share between threads.
+    `capacity` bounds the responses kept, and the conversations; the oldest go first. Safe to share between threads.
     """
 
     def __init__(self, *, capacity: int = 20_000, seed: int | str | None = None) -> None:
@@ -91,6 +106,35 @@ class State:
     def find(self, response_id: str) -> Stored | None:
         """The response, or None if it was never issued here, not stored, or deleted."""
         return self._shelf.responses.get(response_id)
+
+    def talk(self, conversation_id: str) -> Talk | None:
+        """A conversation, or None if it was never begun here, or deleted."""
+        return self._shelf.talks.get(conversation_id)
+
+    @property
+    def conversations(self) -> tuple[str, ...]:
+        """Ids of those that are kept, the oldest first."""
+        return tuple(self._shelf.talks)
+
+    def begin(self, talk: Talk) -> None:
+        """Remember a conversation."""
+        with self._lock:
+            self._shelf.talks[talk.id] = talk
+            while len(self._shelf.talks) > self._capacity:
+                del self._shelf.talks[next(iter(self._shelf.talks))]
+
+    def extend(self, talk: Talk, items: Iterable[JsonObject], turns: int) -> None:
+        """Add items to a conversation, which can be referred to from now on."""
+        with self._lock:
+            for item in items:
+                talk.items.append(item)
+                self._shelf.items[str(item["id"])] = item
+            talk.turns += turns
+
+    def end(self, talk: Talk) -> None:
+        """Forget a conversation; its items stay, as OpenAI has it."""
+        with self._lock:
+            self._shelf.talks.pop(talk.id, None)
 
     def item(self, item_id: str) -> JsonObject | None:
         """An item of a stored response."""

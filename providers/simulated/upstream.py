@@ -43,7 +43,7 @@ class Options(TypedDict, total=False):
 
 
 class SimulatedUpstream:
-    """Serves the Responses API at `url`, and knows only the ids it issued.
+    """Serves the Responses and Conversations APIs at `url`, and knows only the ids it issued.
 
     `async with SimulatedUpstream("east") as upstream:` serves in the running loop;
     `with SimulatedUpstream.in_thread("east") as upstream:` in a thread of its own.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Protocol
 
 from providers import jsonio
+from providers.conversations import refusal
 from providers.errors import APIError, StreamInterruptedError, UnsupportedParamsError
 from providers.faults import error_in_reply, malformed, request_id
 from providers.headers import asked_wait
@@ -142,8 +144,12 @@ class Translator(ABC):
 
     def encode(self, call: Call, deployment: Deployment, token: Token | None = None) -> HttpRequest:
         """The request to send. Raises `UnsupportedParamsError` that names what the dialect has no word for."""
+        if call.verb.of_conversations:
+            raise refusal(self.name)
         if call.verb is not Verb.CREATE:
             raise UnsupportedParamsError(f"{self.name} has no operation {call.verb}", code="unsupported_operation")
+        if call.native_query:
+            call = replace(call, query={})
         asked = Asked.of(call, deployment, self.table, self.name)
         content = jsonio.dumps(joined(self.write(asked), asked.extra))
         request = HttpRequest("POST", self.address(asked), self._head(asked), content, tuple(asked.dropped))

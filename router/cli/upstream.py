@@ -35,7 +35,10 @@ def register(commands: Commands) -> None:
     parser = commands.add_parser(
         "upstream",
         help="run a simulated deployment on this machine",
-        description="Run a simulated deployment that speaks the Responses API over HTTP, until\nCtrl-C.",
+        description=(
+            "Run a simulated deployment that speaks the Responses API and keeps\n"
+            "conversations, over HTTP, until Ctrl-C."
+        ),
     )
     parser.examples = _examples
     parser.add_argument("--name", default="sim", help="appears in its replies (default: sim)")

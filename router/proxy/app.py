@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import unquote
 
 from providers import jsonio
 from providers.errors import APIError, NotFoundError
 from router.proxy.chat.endpoint import ChatCompletions
+from router.proxy.conversations import Conversations
 from router.proxy.errors import content_of, headers_of, status_of
 from router.proxy.exchange import Disconnected, Exchange, Headers, Receive, Scope, Send
 from router.proxy.fleet_view import FleetView
@@ -50,7 +52,7 @@ class Proxy:
         answers, fleet = Responses(router, settings, keys), FleetView(router, keys)
         made = KeyEndpoints(router, settings, keys)
         self._sockets = Sockets(router, settings, keys)
-        chat = ChatCompletions(router, answers)
+        chat, conversations = ChatCompletions(router, answers), Conversations(router, answers, keys)
         self._page = page = Page(router, settings)
         self._routes: Mapping[tuple[str | None, ...], Mapping[str, Endpoint]] = {
             ("responses",): {"POST": answers.create},
@@ -59,6 +61,7 @@ class Proxy:
             ("responses", _ANY): {"GET": answers.get, "DELETE": answers.delete},
             ("responses", _ANY, "cancel"): {"POST": answers.cancel},
             ("responses", _ANY, "input_items"): {"GET": answers.input_items},
+            **conversations.routes(_ANY),
             ("chat", "completions"): {"POST": chat.create},
             ("deployments", _ANY, "chat", "completions"): {"POST": chat.create},  # Azure's form
             ("models",): {"GET": fleet.models},
@@ -143,6 +146,9 @@ class Proxy:
                 path = ("models", "/".join(path[1:]))
             methods = self._routes.get((path[0], _ANY, *path[2:]))
             names = (path[1],)
+            if methods is None and len(path) == 4:
+                methods = self._routes.get((path[0], _ANY, path[2], _ANY))
+                names = (path[1], path[3])
         if methods is None:
             raise NotFoundError(f"there is nothing at /{'/'.join(path)[:200]}", code="not_found")
         endpoint = methods.get(method)
@@ -173,6 +179,7 @@ class _NotAllowedError(APIError):
         self.allowed = allowed
 
 
+@lru_cache(256)
 def segments(path: str) -> tuple[str, ...]:
     """The parts of a path, without what clients put before it."""
     for prefix in _PREFIXES:

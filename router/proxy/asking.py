@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from providers.errors import BadRequestError
+from providers.queries import NativeQuery
 from providers.types import Json
 from router.proxy.exchange import Head
 from router.proxy.holder import MARK, Holder
@@ -31,8 +32,9 @@ def arguments(head: Head, body: Mapping[str, Json]) -> dict[str, Any]:
         raise BadRequestError(f"{name}: is not for clients of the proxy to set", param=name, code="invalid_argument")
     headers = head.headers
     query = head.parameters()
+    query.pop("api-version", None)  # of Azure's clients; which one a deployment is asked in is its own to say
     if query:
-        params["extra_query"] = query
+        params["extra_query"] = NativeQuery(query)
     onward = {name: value for name, value in headers.items() if name in _ONWARD or name.startswith(_ONWARD_PREFIXES)}
     if onward:
         params["extra_headers"] = onward

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, quote
 
 from providers import jsonio
 from providers.errors import APITimeoutError, BadRequestError, RequestTooLargeError
+from providers.queries import Repeated
 from providers.types import Json
 from router.proxy.holder import Holder
 
@@ -63,17 +64,11 @@ class Head:
         return self._headers
 
     def parameters(self) -> dict[str, object]:
-        """The query: `include[]` and what is given more than once as lists, all else as text."""
-        found: dict[str, object] = {}
+        """The query, under the names that stand there, `include[]` too: text, or what is given more than once."""
+        found: dict[str, list[str]] = {}
         for name, value in parse_qsl(self.query, keep_blank_values=True):
-            if name.endswith("[]"):
-                cast("list[str]", found.setdefault(name[:-2], [])).append(value)
-            elif name in found:
-                former = found[name]
-                found[name] = [*former, value] if isinstance(former, list) else [former, value]
-            else:
-                found[name] = value
-        return found
+            found.setdefault(name, []).append(value)
+        return {name: values[0] if len(values) == 1 else Repeated(values) for name, values in found.items()}
 
 
 class Exchange(Head):
@@ -153,9 +148,9 @@ class Exchange(Head):
             self.started = True
             await self._send({"type": "http.response.start", "status": 200, "headers": [*_EVENTS, *headers]})
 
-    async def write(self, frame: bytes) -> None:
+    def write(self, frame: bytes) -> Awaitable[None]:
         """One frame, in one write. Waits while the client reads more slowly than it is written to."""
-        await self._send({"type": "http.response.body", "body": frame, "more_body": True})
+        return self._send({"type": "http.response.body", "body": frame, "more_body": True})
 
     async def end(self) -> None:
         """The end of a stream."""

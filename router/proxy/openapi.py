@@ -62,6 +62,8 @@ _CREATED: JsonObject = {
     "num_retries": _or_null(_RETRIES),
     "tags": _or_null(_list(_TEXT)),
 }
+_METADATA: JsonObject = _or_null({"type": "object", "additionalProperties": _TEXT})
+_GROUP: JsonObject = _or_null({**_TEXT, "minLength": 1, "description": "The group, if several keep conversations."})
 _STATES = ["completed", "failed", "in_progress", "cancelled", "queued", "incomplete"]
 _MODEL: JsonObject = _object(
     {"id": _TEXT, "object": {"const": "model"}, "created": _NUMBER, "owned_by": _TEXT}, "id", "object"
@@ -115,6 +117,11 @@ SCHEMAS: Mapping[str, JsonObject] = {
         {"id": _TEXT, "object": {"const": "chat.completion"}, "choices": _list({"type": "object"})},
         *("id", "object", "choices"),
     ),
+    "CreateConversation": _object({"items": _or_null(_list(_ITEM)), "metadata": _METADATA, "model": _GROUP}),
+    "UpdateConversation": _object({"metadata": _METADATA}, "metadata"),
+    "CreateItems": _object({"items": _list(_ITEM)}, "items"),
+    "Conversation": _object({"id": _TEXT, "object": {"const": "conversation"}}, "id", "object"),
+    "Item": _object({"id": _TEXT, "type": _TEXT}, "type"),
     "Event": _object({"event": _TEXT, "data": {**_TEXT, "description": "JSON; `[DONE]` at the end."}}, "data"),
     "Deleted": _object({"id": _TEXT, "deleted": _FLAG}, "id", "deleted"),
     "Compaction": _object({"id": _TEXT, "object": _TEXT, "output": _list({"type": "object"})}, "id", "output"),
@@ -189,6 +196,8 @@ class Operation:
     """Whether a deployment is asked, which may refuse or fail."""
     links: Sequence[str] = ()
     """What can be asked next with the id of the answer."""
+    link: str = "response_id"
+    """What it is called there."""
     kind: str = "application/json"
     """The type of its content."""
     absent: bool = False
@@ -220,6 +229,8 @@ _PAGE = (
     _parameter("order", {"enum": ["asc", "desc"]}, "Newest first unless `asc`."),
 )
 _ONE = "/responses/{response_id}"
+_TALK = "/conversations/{conversation_id}"
+_THING = f"{_TALK}/items/{{item_id}}"
 
 OPERATIONS: Sequence[Operation] = (
     Operation(
@@ -235,6 +246,19 @@ OPERATIONS: Sequence[Operation] = (
     Operation("DELETE", _ONE, "deleteResponse", "Forget a response.", "Deleted"),
     Operation("POST", f"{_ONE}/cancel", "cancelResponse", "Stop one in the background.", "Response"),
     Operation("GET", f"{_ONE}/input_items", "listInputItems", "Read what it was given.", "Items", parameters=_PAGE),
+    Operation(
+        *("POST", "/conversations", "createConversation", "Begin a conversation.", "Conversation"),
+        body="CreateConversation",
+        links=("getConversation", "updateConversation", "listItems", "createItems", "deleteConversation"),
+        link="conversation_id",
+    ),
+    Operation("GET", _TALK, "getConversation", "Read what is noted of a conversation.", "Conversation"),
+    Operation("POST", _TALK, "updateConversation", "Note something.", "Conversation", "UpdateConversation"),
+    Operation("DELETE", _TALK, "deleteConversation", "Forget a conversation.", "Deleted"),
+    Operation("GET", f"{_TALK}/items", "listItems", "Read what was said.", "Items", parameters=_PAGE),
+    Operation("POST", f"{_TALK}/items", "createItems", "Add to it.", "Items", "CreateItems", parameters=(_INCLUDE,)),
+    Operation("GET", _THING, "getItem", "Read one item.", "Item", parameters=(_INCLUDE,)),
+    Operation("DELETE", _THING, "deleteItem", "Take one item out.", "Conversation"),
     Operation(
         *("POST", "/chat/completions", "createChatCompletion", "Answer, in the words of chat completions."),
         *("ChatCompletion", "CreateChatCompletion"),
@@ -355,7 +379,7 @@ def _responses(each: Operation) -> Iterator[tuple[str, JsonObject]]:
         good["text/event-stream"] = {"schema": _reference("Event")}  # of each: that is how tools read it
     done: JsonObject = {"description": "Done.", "content": good}
     if each.links:
-        known: JsonObject = {"response_id": "$response.body#/id"}
+        known: JsonObject = {each.link: "$response.body#/id"}
         done["links"] = {name: {"operationId": name, "parameters": known} for name in each.links}
     yield "200", done
     if each.unready:

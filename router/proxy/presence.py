@@ -22,8 +22,7 @@ class Presence:
         task = asyncio.current_task()
         assert task is not None, "servers run requests in tasks"
         self._task = task
-        self._watch = asyncio.get_running_loop().create_task(self._exchange.gone())
-        self._watch.add_done_callback(self._leave)
+        self._watch = asyncio.get_running_loop().create_task(self._look())
         return self
 
     async def __aexit__(
@@ -32,7 +31,7 @@ class Presence:
         self._watch.cancel()
         return self._left and self._task.uncancel() == 0 and kind is asyncio.CancelledError
 
-    def _leave(self, watch: asyncio.Task[None]) -> None:
-        if not watch.cancelled():
-            self._left = True
-            self._task.cancel()
+    async def _look(self) -> None:
+        await self._exchange.gone()
+        self._left = True
+        self._task.cancel()

@@ -9,29 +9,34 @@ from router.proxy.exchange import Headers
 def routing_headers(routing: Routing, *, streamed: bool) -> Headers:
     """The headers of one answer. What a stream costs is not known when they are sent."""
     retries = max(0, len(routing.attempts) - 1)
-    told = {
-        "x-homing-call-id": routing.call_id,
-        "x-homing-deployment": routing.deployment_id,
-        "x-homing-group": routing.model_group,
-        "x-homing-provider": routing.provider,
-        "x-homing-attempts": str(len(routing.attempts)),
-        "x-homing-fallbacks": str(routing.fallbacks),
-        "x-litellm-call-id": routing.call_id,
-        "x-litellm-model-id": routing.deployment_id,
-        "x-litellm-model-group": routing.model_group,
-        "x-litellm-attempted-retries": str(retries),
-        "x-litellm-attempted-fallbacks": str(routing.fallbacks),
-    }
+    call, deployment, group = map(printable, (routing.call_id, routing.deployment_id, routing.model_group))
+    fallbacks = b"%d" % routing.fallbacks
+    told: Headers = [
+        (b"x-homing-call-id", call),
+        (b"x-homing-deployment", deployment),
+        (b"x-homing-group", group),
+        (b"x-homing-provider", printable(routing.provider)),
+        (b"x-homing-attempts", b"%d" % len(routing.attempts)),
+        (b"x-homing-fallbacks", fallbacks),
+        (b"x-litellm-call-id", call),
+        (b"x-litellm-model-id", deployment),
+        (b"x-litellm-model-group", group),
+        (b"x-litellm-attempted-retries", b"%d" % retries),
+        (b"x-litellm-attempted-fallbacks", fallbacks),
+    ]
     if routing.affinity is not None:
-        told["x-homing-affinity"] = routing.affinity.mode
+        told.append((b"x-homing-affinity", routing.affinity.mode.encode()))
     if routing.dropped:
-        told["x-homing-dropped"] = ", ".join(each.partition(":")[0] for each in routing.dropped)
+        told.append((b"x-homing-dropped", printable(", ".join(each.partition(":")[0] for each in routing.dropped))))
     cost = None if streamed else routing.cost
     if cost is not None:
-        told["x-homing-cost"] = told["x-litellm-response-cost"] = f"{cost:.10f}".rstrip("0").rstrip(".")
-    return [(name.encode(), printable(value)) for name, value in told.items()]
+        dollars = f"{cost:.10f}".rstrip("0").rstrip(".").encode()
+        told += [(b"x-homing-cost", dollars), (b"x-litellm-response-cost", dollars)]
+    return told
 
 
 def printable(value: str) -> bytes:
     """`value` as a header can hold it."""
+    if value.isascii() and value.isprintable():  # nearly always: then there is nothing to look for
+        return value.encode()
     return "".join(each if " " <= each <= "~" else "?" for each in value).encode("latin-1")

@@ -19,11 +19,19 @@ _PING = b": ping\n\n"
 _FAILED = "response.failed"
 
 
-def frame(json: JsonObject) -> bytes:
-    """One event. Clients for browsers, and Codex, go by the name, so it is always there."""
+def frame(json: JsonObject, raw: bytes | None = None) -> bytes:
+    """One event. Clients for browsers, and Codex, go by the name, so it is always there.
+
+    `raw`: its JSON as it came, which goes on byte for byte.
+    """
+    data = jsonio.dumps(json) if raw is None else raw
+    if b"\n" in data:
+        data = data.replace(b"\n", b"\ndata: ")
     kind = json.get("type")
-    data = jsonio.dumps(json)
-    return b"event: %s\ndata: %s\n\n" % (kind.encode(), data) if isinstance(kind, str) else b"data: %s\n\n" % data
+    if type(kind) is not str:  # no call per event
+        return b"data: %s\n\n" % data
+    name = kind if kind.isprintable() else " ".join(kind.split()).encode("utf-8", "replace").decode()
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), data)
 
 
 class Pulse:
@@ -68,21 +76,22 @@ class Pulse:
 
 async def relay(exchange: Exchange, stream: ResponseStream, pulse: Pulse) -> None:
     """Write every event of a stream, then the end. A failure in its course becomes events as well."""
-    number, last = -1, ""
-    write, wrote = exchange.write, pulse.wrote
+    number = -1
+    json: JsonObject = {}
+    write, wrote, ready = exchange.write, pulse.wrote, stream.ready
     try:
         event: Event | None
         async for event in stream:
             while event is not None:
                 json = event.to_dict()
-                last = str(json.get("type"))
                 told = json.get("sequence_number")
-                number = told if type(told) is int else number
-                await write(frame(json))
-                event = stream.ready()
+                if type(told) is int:
+                    number = told
+                await write(frame(json, event.raw))
+                event = ready()
             wrote()
     except APIError as error:
-        if last != _FAILED:
+        if json.get("type") != _FAILED:
             await fail(exchange, error, number)
     await exchange.write(DONE)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from providers import jsonio
 from providers.views import Routed
 from router.proxy.exchange import Exchange, Headers
 from router.proxy.streaming import DONE, Pulse, fail, relay
@@ -38,7 +37,7 @@ class _AsItIs:
     headers: Headers = []
 
     def whole(self, answer: Routed) -> bytes:
-        return jsonio.dumps(answer.to_dict())
+        return answer.raw
 
     async def relay(self, exchange: Exchange, stream: ResponseStream, pulse: Pulse) -> None:
         await relay(exchange, stream, pulse)

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import cast
 
 from providers.errors import APIError, Attempt
-from providers.types import Call, Json
+from providers.types import Call, Json, JsonObject, Verb
 from router.telemetry.opened import OpenCall
 from router.telemetry.record import SETTINGS, AttemptRecord, CallRecord, Status
 
 _NOBODY = Call("")
 _WORD = re.compile(r"[\w.:-]{1,64}")
 _SETTINGS = frozenset(SETTINGS)
+_CONVERSING = frozenset(verb for verb in Verb if verb.of_conversations)
 _ELSEWHERE = frozenset({"input", "user", "safety_identifier"})
 """Parameters that have a field of their own in the record; the end user's may be a digest."""
 
@@ -31,7 +32,7 @@ class Policy:
 
 def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
     """The record of a call that is over."""
-    run, response, error, bill = opened.run, opened.response, opened.error, opened.bill
+    run, response, error, bill, verb = opened.run, opened.response, opened.error, opened.bill, opened.verb
     call = _asked(opened) if run is None else run.call
     deployment = None if run is None else run.deployment
     attempts = () if run is None else _attempts(opened, run.attempts, policy)
@@ -42,7 +43,7 @@ def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
     # by position: by name it would take three times as long
     return CallRecord(
         opened.id,
-        str(opened.verb),
+        str(verb),
         opened.status,
         str(opened.model),
         call.group,
@@ -54,8 +55,9 @@ def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
         0.0 if run is None else run.queued,
         opened.first_event,
         opened.duration,
-        record_id if isinstance(record_id, str) else None,
+        record_id if isinstance(record_id, str) and verb not in _CONVERSING else None,
         call.previous_response_id if run is None else run.continues,
+        _conversation(call, response),
         model if isinstance(model, str) else None,
         status if isinstance(status, str) else None,
         None if details is None else _reason(details),
@@ -93,6 +95,16 @@ def _asked(opened: OpenCall) -> Call:
         return opened.request.call(stream=opened.stream)
     except APIError:  # what was wrong with it is what it ended with
         return _NOBODY
+
+
+def _conversation(call: Call, response: JsonObject) -> str | None:
+    """The id of the conversation that a call is about."""
+    if call.verb in _CONVERSING:
+        found = response.get("id") if call.verb is Verb.CREATE_CONVERSATION else call.conversation_id
+    else:
+        held = response.get("conversation")
+        found = held.get("id") if isinstance(held, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def _key(metadata: Mapping[str, object]) -> str | None:

@@ -178,6 +178,8 @@ def _unique(call: CallRecord) -> str:
         names.append(own)
     if former is not None and not _ID.fullmatch(former):
         names.append(former)
+    if call.conversation_id is not None:
+        names.append(call.conversation_id)
     if call.parameters:
         names.append(str(call.parameters))
     if len(call.attempts) > 1:

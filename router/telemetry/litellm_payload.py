@@ -24,6 +24,14 @@ _CALL_TYPES: Final = {
     "input_items": "alist_input_items",
     "compact": "acompact_responses",
     "input_tokens": "acount_input_tokens",
+    "create_conversation": "acreate_conversation",
+    "get_conversation": "aget_conversation",
+    "update_conversation": "aupdate_conversation",
+    "delete_conversation": "adelete_conversation",
+    "create_conversation_items": "acreate_conversation_item",
+    "list_conversation_items": "alist_conversation_items",
+    "get_conversation_item": "aget_conversation_item",
+    "delete_conversation_item": "adelete_conversation_item",
 }
 _UNKNOWN: Final = (
     *("user_api_key_hash", "user_api_key_alias", "user_api_key_user_id", "user_api_key_user_email"),

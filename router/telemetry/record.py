@@ -66,7 +66,8 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     id: str
     """The call's own id; `response.routing.call_id` is the same."""
     verb: str
-    """`create`, `get`, `delete`, `cancel`, `input_items`, `compact`, `input_tokens`."""
+    """`create`, `get`, `delete`, `cancel`, `input_items`, `compact`, `input_tokens`; of conversations
+    `create_conversation`, `list_conversation_items`, …: the Router's own names, without the leading `a`."""
     status: Status
     model: str
     """The name that was asked for."""
@@ -89,6 +90,8 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     response_id: str | None = None
     previous_response_id: str | None = None
     """What the caller went on from."""
+    conversation_id: str | None = None
+    """The conversation that it made or named, or that its response is a part of."""
     response_model: str | None = None
     """What the vendor says answered."""
     response_status: str | None = None

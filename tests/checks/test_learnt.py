@@ -49,6 +49,7 @@ KEYS = (
         ({"object": "list", "data": [MESSAGE, CODE]}, KEYS[4:7]),
         ({"object": "response.compaction", "id": "resp_1", "output": []}, KEYS[:1]),
         ({"id": "resp_1", "output": [MESSAGE]}, ("resp_1", "item:msg_1")),
+        ({"id": "conv_1", "object": "conversation", "metadata": {}}, KEYS[1:2]),
     ],
     ids=lambda value: "" if isinstance(value, tuple) else str(value.get("type", value.get("object"))),
 )
@@ -68,6 +69,7 @@ def test_ids_are_learnt_from(json: Any, keys: tuple[str, ...]) -> None:
         {"id": "resp_1", "object": "response", "deleted": True},
         {"id": "resp_1", "object": "response.deleted", "deleted": True},
         {"object": "response.input_tokens", "input_tokens": 3},
+        {"id": "conv_1", "object": "conversation.deleted", "deleted": True},
         {"object": "list", "data": None},
         {"object": "list", "data": ["x", None]},
         {"object": ["odd"], "id": "x"},

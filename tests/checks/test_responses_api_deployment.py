@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import pickle
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from checks import Appeared, Failed, Finished, Home, Leaning, ResponsesApiDeploy
 from checks.affinity import responses_api_deployment as module
 from checks.affinity.discovery import Discovery
 from checks.affinity.responses_api_deployment import DEFAULT_TTL
-from checks.affinity.tie import fingerprint
+from checks.affinity.tie import TieKind, fingerprint
 from checks.base import ManyStore
 from providers.errors import (
     APIError,
@@ -30,7 +30,7 @@ from providers.errors import (
     ResponseNotFoundError,
 )
 from providers.types import Affinity, Call, Deployment, HomePolicy, JsonObject, Verb
-from providers.views import Deleted, Event, ItemPage, Response
+from providers.views import Conversation, Deleted, Event, ItemPage, Response
 from router.stores.memory import MemoryStore
 
 DOWN = InternalServerError("down")
@@ -355,6 +355,34 @@ async def test_nothing_else_is_forgotten(check: ResponsesApiDeployment, store: N
     assert store.asked == []
 
 
+class Slow(Notebook):
+    """A store in which what is written beside a call has not arrived yet."""
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, str]:
+        return {key: self.kept[key] for key in keys if key in self.kept}
+
+    async def set_many(self, values: Mapping[str, str], *, ttl: float) -> None:
+        """Some time later."""
+
+
+async def test_everyone_knows_a_conversation_before_its_caller_has_its_id_and_until_it_is_deleted() -> None:
+    store = Slow()
+    check = ResponsesApiDeployment(store, {each.id: each for each in ALL}.get)
+    made = Conversation({"id": "conv_1", "object": "conversation"})
+    await check.observe(Call("gpt", Verb.CREATE_CONVERSATION), EAST, Finished(made))
+    assert store.kept == {"conversation:conv_1": "east"}
+    assert await check.home("conv_1", kind=TieKind.CONVERSATION) is EAST
+    assert await check.home("conv_1") is None, "there is no response of this id"
+    for verb in (Verb.GET_CONVERSATION, Verb.DELETE_CONVERSATION_ITEM):
+        call = Call("gpt", verb, conversation_id="conv_1", item_id="msg_1")
+        assert await check.eligible(call, ALL) == (WEST, EAST)
+        await check.observe(call, WEST, Finished(made))
+    assert store.kept, "it is still there"
+    deleted = Deleted({"id": "conv_1", "object": "conversation.deleted", "deleted": True})
+    await check.observe(replace(call, verb=Verb.DELETE_CONVERSATION), EAST, Finished(deleted))
+    assert store.kept == {}
+
+
 async def test_where_a_response_lives(check: ResponsesApiDeployment, store: Notebook) -> None:
     store.kept |= {"resp_1": "east", "resp_2": "gone"}
     assert await check.home("resp_1") is EAST
@@ -548,13 +576,13 @@ async def test_what_is_another_s_looks_as_if_it_did_not_exist(
     }
 
 
-async def test_conversations_and_files_made_elsewhere_may_be_named_by_any_tenant_first(
+async def test_containers_and_files_made_elsewhere_may_be_named_by_any_tenant_first(
     check: ResponsesApiDeployment,
 ) -> None:
-    call = Call("gpt", body=NAMED, scope="acme")
+    call = Call("gpt", body={name: value for name, value in NAMED.items() if name != "conversation"}, scope="acme")
     assert await check.eligible(call, ALL) is ALL
     await serve(check, call, EAST)
-    with pytest.raises(ResponseNotFoundError, match="Conversation with id 'conv_1' not found"):
+    with pytest.raises(ResponseNotFoundError, match="Item with id 'cntr_1' not found"):
         await check.eligible(replace(call, scope="other"), ALL)
 
 

@@ -194,6 +194,68 @@ def test_a_foreign_id_is_refused_where_it_stands(call: Call, param: str) -> None
     assert (raised.value.param, raised.value.code) == (param, "invalid_response_id")
 
 
+TALK, SIGNED_TALK = "conv_1", IDS.of_conversations().wrap("conv_1", "a")
+
+
+@pytest.mark.parametrize(
+    ("json", "shown"),
+    [
+        ({"object": "conversation", "id": "c1"}, {"object": "conversation", "id": "(c1)"}),
+        (
+            {"object": "conversation.deleted", "id": "c1", "deleted": True},
+            {"object": "conversation.deleted", "id": "(c1)", "deleted": True},
+        ),
+        (
+            {"object": "response", "id": "r1", "conversation": "c1"},
+            {"object": "response", "id": "<r1>", "conversation": "(c1)"},
+        ),
+        (
+            {"type": "response.created", "response": {"id": "r1", "conversation": {"id": "c1", "x": None}}},
+            {"type": "response.created", "response": {"id": "<r1>", "conversation": {"id": "(c1)", "x": None}}},
+        ),
+        (
+            {"object": "list", "data": [{"object": "conversation", "id": "c1"}]},
+            {"object": "list", "data": [{"object": "conversation", "id": "(c1)"}]},
+        ),
+    ],
+    ids=["one", "deleted", "a response's", "an event's", "listed"],
+)
+def test_ids_of_conversations_are_rewritten(json: Any, shown: Any) -> None:
+    before = copy.deepcopy(json)
+    assert rewrite(json, _shown, lambda name: f"({name})") == shown
+    assert json == before
+
+
+@pytest.mark.parametrize(
+    ("call", "param", "opened"),
+    [
+        (Call("g", body={"conversation": SIGNED_TALK}), "conversation", {"conversation": TALK}),
+        (Call("g", extra_body={"conversation": SIGNED_TALK}), "conversation", {"conversation": TALK}),
+        (
+            Call("g", body={"conversation": {"id": SIGNED_TALK, "x": 1}}),
+            "conversation.id",
+            {"conversation": {"id": TALK, "x": 1}},
+        ),
+        (Call("g", Verb.GET_CONVERSATION, conversation_id=SIGNED_TALK), "conversation_id", {}),
+    ],
+    ids=["a text", "in extra_body", "an object", "in the path"],
+)
+def test_ids_of_conversations_are_unwrapped(call: Call, param: str, opened: dict[str, Any]) -> None:
+    found = unwrap_request(call, IDS)
+    assert {**found.call.body, **found.call.extra_body} == opened
+    assert found.call.conversation_id == (None if call.conversation_id is None else TALK)
+    assert (found.tags, found.written) == ({"conversation:conv_1": TAG}, {TALK: SIGNED_TALK})
+    with pytest.raises(SignedIdError) as refused:
+        unwrap_request(call, IDS, scope="another")
+    assert refused.value.param == param
+
+
+@pytest.mark.parametrize("conversation", [None, TALK, {"id": TALK}, {"id": 7}, 7, {}], ids=str)
+def test_other_names_of_conversations_stay(conversation: Any) -> None:
+    call = Call("g", body={"conversation": conversation})
+    assert unwrap_request(call, IDS).call is call
+
+
 def test_an_id_of_another_scope_is_refused() -> None:
     wrapped = IDS.wrap(UP, "a", scope="ann")
     call = Call("g", body={"previous_response_id": wrapped})

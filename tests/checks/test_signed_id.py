@@ -39,6 +39,39 @@ TEXTS = st.text(st.characters(codec=None), max_size=20)
 SAMPLE = "resp_" + "68af42" * 8 + "1c"
 
 
+TALKS = IDS.of_conversations()
+BARE = st.one_of(HEX, st.uuids().map(str), st.text(URL_SAFE, min_size=1, max_size=33))
+
+
+@given(BARE, TEXTS, TEXTS)
+@example("resp_1", "a", "")
+@example("conv_1", "a", "")
+def test_ids_of_conversations_are_wrapped_alike(bare: str, deployment_id: str, scope: str) -> None:
+    upstream = f"conv_{bare}"
+    wrapped = TALKS.wrap(upstream, deployment_id, scope=scope)
+    assert TALKS.unwrap(wrapped, scope=scope) == Signed(upstream, owner_tag(deployment_id))
+    assert len(wrapped) <= LONGEST
+    assert re.fullmatch(r"conv_hr1-[A-Za-z0-9_-]+", wrapped)
+    assert TALKS.wrap(wrapped, "b", scope=scope) == wrapped, "wrapped once only"
+    assert SignedIds(KEY).of_conversations().wrap(upstream, deployment_id, scope=scope) == wrapped
+    assert IDS.unwrap(wrapped) is None, "that is the id of no response"
+    with pytest.raises(SignedIdError, match=r"pass a response's id exactly as it was returned") as forged:
+        IDS.unwrap(wrapped.replace("conv_", "resp_", 1), scope=scope)
+    assert forged.value.code == "invalid_response_id"
+    for ids, other in ((TALKS, f"{scope}x"), (SignedIds(OTHER_KEY).of_conversations(), scope)):
+        with pytest.raises(SignedIdError, match=r"pass a conversation's id exactly as it was returned") as foreign:
+            ids.unwrap(wrapped, scope=other)
+        assert foreign.value.code == "invalid_conversation_id"
+    rotated = SignedIds(OTHER_KEY, previous_key=KEY).of_conversations()
+    assert rotated.unwrap(wrapped, scope=scope) == Signed(upstream, owner_tag(deployment_id))
+
+
+@pytest.mark.parametrize("upstream", ["conv_", "thread_1", "1", "", "conv_" + "z" * 60])
+def test_other_ids_of_conversations_stay_as_they_are(upstream: str) -> None:
+    assert TALKS.wrap(upstream, "a") == upstream
+    assert TALKS.unwrap(upstream) is None
+
+
 @given(UPSTREAM, TEXTS, TEXTS)
 @example("resp_", "a", "")
 @example("A", "a", "")

@@ -53,6 +53,17 @@ def test_a_verb_by_id_is_tied_to_that_response() -> None:
     assert found == (Tie(TieKind.RESPONSE, RESPONSE, RESPONSE, True, "response_id"),)
 
 
+def test_a_verb_on_conversations_is_tied_to_the_one_it_names_and_to_what_its_items_refer_to() -> None:
+    named = Tie(TieKind.CONVERSATION, "conv_1", "conversation:conv_1", True, "conversation_id")
+    assert ties(Call("g", Verb.GET_CONVERSATION_ITEM, conversation_id="conv_1", item_id="msg_1")) == (named,)
+    items = [{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}]
+    held = Tie(TieKind.FILE, "file-1", "file:file-1", True, "items[0].content[0].file_id")
+    adding = Call("g", Verb.CREATE_CONVERSATION_ITEMS, {"items": items}, conversation_id="conv_1")
+    assert ties(adding) == (named, held)
+    assert ties(Call("g", Verb.CREATE_CONVERSATION, {"items": items, "input": [{"id": "x"}]})) == (held,)
+    assert ties(Call("g", Verb.CREATE_CONVERSATION, {"metadata": {}})) == ()
+
+
 @pytest.mark.parametrize(
     ("body", "key", "param"),
     [

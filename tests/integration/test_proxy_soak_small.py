@@ -1,4 +1,4 @@
-"""A small soak of the proxy: its clients leave, its deployments and its Redis fail, and no conversation is lost."""
+"""A small soak of the proxy: clients leave, deployments, Redis and configuration change, no conversation is lost."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def test_small_soak_of_the_proxy() -> None:
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert ended.stdout.rstrip().endswith("kept")
     counts = {name: int(count) for name, count in re.findall(r"^([\w ]+): (\d+)$", ended.stdout, re.MULTILINE)}
-    for each in ("turns", "left", "faults", "Redis restarts"):
+    for each in ("turns", "turns of chats", "tools", "taken back", "left", "faults", "Redis restarts", "reloads"):
         assert counts.get(each, 0) > 0, ended.stdout

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from providers.queries import joined_query, with_query
+from providers.queries import Repeated, joined_query, with_query
 
 
 def test_values_win_over_what_a_query_says_of_the_same_name() -> None:
     assert joined_query("a=1&b=2", {"c": [4, True], "d": None, "e": False}) == "a=1&b=2&c%5B%5D=4&c%5B%5D=true&e=false"
     assert joined_query("a=1&b=2", {"a": 3}) == "b=2&a=3"
     assert joined_query("", {}) == ""
+    assert joined_query("a=1&b=2", {"a": Repeated(["3", "x y"]), "c[]": Repeated(["4"])}) == "b=2&a=3&a=x+y&c%5B%5D=4"
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,18 @@ from providers.types import Call, Connection, Deployment, HttpReply, HttpRequest
 SECRET = "sk-very-secret"
 
 
-def test_which_verbs_name_a_response_in_their_path() -> None:
-    assert {verb for verb in Verb if verb.by_id} == {Verb.GET, Verb.DELETE, Verb.CANCEL, Verb.INPUT_ITEMS}
+BY_ID = {Verb.GET, Verb.DELETE, Verb.CANCEL, Verb.INPUT_ITEMS}
+ASKING = {Verb.CREATE, Verb.COMPACT, Verb.INPUT_TOKENS}
+CONVERSATIONS = {verb for verb in Verb if "conversation" in verb}
+WITH_BODY = {Verb.CREATE_CONVERSATION, Verb.UPDATE_CONVERSATION, Verb.CREATE_CONVERSATION_ITEMS}
+
+
+def test_what_verbs_are_like() -> None:
+    assert len(CONVERSATIONS) == 8
+    assert {verb for verb in Verb if verb.of_conversations} == CONVERSATIONS
+    assert {verb for verb in Verb if verb.by_id} == BY_ID | CONVERSATIONS - {Verb.CREATE_CONVERSATION}
+    assert {verb for verb in Verb if verb.asks_model} == ASKING
+    assert {verb for verb in Verb if verb.has_body} == ASKING | WITH_BODY
 
 
 @pytest.mark.parametrize(

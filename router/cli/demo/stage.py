@@ -28,7 +28,7 @@ _DEATH, _RETURN = 0.35, 0.65
 """Fractions of the time."""
 _PATIENCE = 30.0
 """Seconds for conversations to end once the time is over; none takes longer."""
-_GRACE = 20.0
+_GRACE = 60.0
 """Seconds the play may go on to see the return of the one that died, on a machine that is slow today."""
 
 

@@ -24,7 +24,7 @@ from router.router import Router
 if TYPE_CHECKING:
     from router.proxy.keys.known import KnownKeys
 
-_SERVED: Final = frozenset({"responses", "chat", "deployments", "models"})
+_SERVED: Final = frozenset({"responses", "conversations", "chat", "deployments", "models"})
 """First parts of the paths that every key may use; all others show or change what is the operator's."""
 _ALIKE: Final = (
     "keys have responses of their own, which takes responses_api_deployment_check: "

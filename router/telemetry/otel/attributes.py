@@ -53,6 +53,8 @@ def asked(call: Call, deployment: Deployment) -> Attributes:
         found[names.API_TYPE] = deployment.dialect.value
     if call.stream:
         found[names.REQUEST_STREAM] = True
+    if call.conversation_id is not None:
+        found[names.CONVERSATION] = call.conversation_id
     if call.verb is not Verb.CREATE:
         return found
     sent = call.body

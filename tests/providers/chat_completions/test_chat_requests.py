@@ -672,6 +672,17 @@ def conversations(draw: st.DrawFn) -> list[dict[str, Any]]:
     return [*items, USER]
 
 
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content", "content"])
+@pytest.mark.parametrize("name", [name for name in ALL if name != "openai_compatible"])
+def test_reasoning_of_any_vendor_is_good_before_calls(name: str, field: str) -> None:
+    thought = {
+        "type": "reasoning",
+        "summary": [{"type": "summary_text", "text": "a"}],
+        "encrypted_content": seal("chat", [{"field": field}]),
+    }
+    good(name, {"input": [thought, {**CALL, "call_id": "call_1"}, {**OUTPUT, "call_id": "call_1"}, USER]})
+
+
 @settings(max_examples=150, deadline=None)
 @given(conversations(), st.sampled_from([name for name in ALL if name != "openai_compatible"]))
 def test_any_conversation_is_good(items: list[dict[str, Any]], name: str) -> None:

@@ -18,6 +18,7 @@ from providers.errors import (
     MalformedReplyError,
     RateLimitError,
     StreamInterruptedError,
+    UnsupportedParamsError,
 )
 from providers.translation.narrator import Narrator
 from providers.translation.tools import wire_name
@@ -99,11 +100,17 @@ def test_headers_that_are_lists_are_joined() -> None:
     assert (headers["x-toy"], headers["x-more"], headers["x-other"]) == ("yes,a,b", "c", "2")
 
 
-@pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not Verb.CREATE])
+@pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not Verb.CREATE and not verb.of_conversations])
 def test_other_operations_there_are_none(verb: Verb) -> None:
     with pytest.raises(BadRequestError, match=f"toys has no operation {verb}") as failed:
         toy().encode(Call("toys", verb, response_id="resp_1"), DEPLOYMENT)
     assert failed.value.code == "unsupported_operation"
+
+
+@pytest.mark.parametrize("verb", [verb for verb in Verb if verb.of_conversations])
+def test_there_are_no_conversations_and_it_is_said_where_there_are(verb: Verb) -> None:
+    with pytest.raises(UnsupportedParamsError, match=r"^toys keeps no conversations; deployments of azure, .* do$"):
+        toy().encode(Call("toys", verb, conversation_id="conv_1"), DEPLOYMENT)
 
 
 def test_what_has_no_json_form_is_a_type_error() -> None:

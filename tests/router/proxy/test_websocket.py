@@ -16,7 +16,7 @@ from leftovers import nothing_left_open
 from proxies import PATIENCE, proxying
 from pydantic import SecretStr
 from routers import AFFINITY, bodies, entry, group, in_flight, misbehave
-from talking import BEARER, ask, closing, handshaken, hear, hear_all, opened, say
+from websocket_talk import BEARER, ask, closing, handshaken, hear, hear_all, opened, say
 from websockets.asyncio.client import ClientConnection as AsyncConnection
 from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed, InvalidStatus

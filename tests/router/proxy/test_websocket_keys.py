@@ -10,8 +10,8 @@ import pytest
 from leftovers import nothing_left_open
 from proxies import proxying
 from routers import AFFINITY, group, misbehave
-from talking import ask, hear, opened, say
 from virtual_keys import configured, keyed, secret
+from websocket_talk import ask, hear, opened, say
 from websockets.exceptions import InvalidStatus
 from websockets.sync.connection import Connection
 

@@ -213,7 +213,8 @@ NAMED = ["model", "group", "deployment_model", "response_id", "previous_response
 
 
 @pytest.mark.parametrize(
-    "field", [*NAMED, "response_status", "incomplete_reason", "service_tier", "error_code", "tenant", "key"]
+    "field",
+    [*NAMED, "conversation_id", "response_status", "incomplete_reason", "service_tier", "error_code", "tenant", "key"],
 )
 def test_a_key_in_a_name_is_blotted_out(field: str) -> None:
     found = formatted(a_record("x", call=replace(CALL, **{field: "sk-0123456789"})))

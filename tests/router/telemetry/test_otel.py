@@ -502,6 +502,11 @@ def test_the_kind_of_output_is_told_if_the_call_says_it(text: object, kind: str 
     assert asked["gen_ai.conversation.id"] == "conv_1"
 
 
+def test_a_verb_on_a_conversation_tells_which() -> None:
+    asked = attributes.asked(Call("g", Verb.GET_CONVERSATION, conversation_id="conv_1"), _deployment(model="m"))
+    assert asked["gen_ai.conversation.id"] == "conv_1"
+
+
 def test_what_is_openais_is_told_of_openais_protocols_alone() -> None:
     deployment = _deployment(provider="anthropic", model="claude", dialect=Dialect.MESSAGES)
     asked = attributes.asked(Call("g", body={"service_tier": "auto"}), deployment)

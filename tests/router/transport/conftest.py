@@ -12,9 +12,10 @@ from wire import Sender
 from router.transport.aiohttp_transport import AiohttpTransport
 from router.transport.base import Transport
 from router.transport.httpx_transport import HttpxTransport
+from router.transport.lean_transport import LeanTransport
 
 TLS = Path(__file__).parent / "tls"
-KINDS = ("aiohttp", "httpx-client", "httpx-transport", "httpx-aiohttp")
+KINDS = ("aiohttp", "lean", "httpx-client", "httpx-transport", "httpx-aiohttp")
 LIMIT = 100_000
 """Bytes that a body may have here."""
 
@@ -27,6 +28,8 @@ async def sender(request: pytest.FixtureRequest) -> AsyncIterator[Sender]:
     match request.param:
         case "aiohttp":
             transport = AiohttpTransport(max_body=LIMIT, trust_env=False)
+        case "lean":
+            transport = LeanTransport(max_body=LIMIT, trust_env=False)
         case "httpx-client":
             transport = HttpxTransport(inner := httpx.AsyncClient(trust_env=False), max_body=LIMIT)
         case "httpx-transport":
@@ -39,11 +42,12 @@ async def sender(request: pytest.FixtureRequest) -> AsyncIterator[Sender]:
         await inner.aclose()
 
 
-@pytest.fixture
-async def direct() -> AsyncIterator[Sender]:
-    """The default transport alone."""
-    transport = AiohttpTransport(max_body=LIMIT, trust_env=False)
-    yield Sender("aiohttp", transport)
+@pytest.fixture(params=("aiohttp", "lean"))
+async def direct(request: pytest.FixtureRequest) -> AsyncIterator[Sender]:
+    """Our own transports."""
+    kind = AiohttpTransport if request.param == "aiohttp" else LeanTransport
+    transport = kind(max_body=LIMIT, trust_env=False)
+    yield Sender(request.param, transport)
     await transport.aclose()
 
 
