@@ -56,9 +56,12 @@ class Channel(Head):
         content: str | bytes | None = message.get("text")
         return message["bytes"] if content is None else content
 
-    async def send(self, json: JsonObject) -> None:
-        """Say one event, in one message. Waits while the client reads more slowly; raises `Disconnected`."""
-        text = jsonio.dumps(json).decode()
+    async def send(self, json: JsonObject, raw: bytes | None = None) -> None:
+        """Say one event, in one message. Waits while the client reads more slowly; raises `Disconnected`.
+
+        `raw`: its JSON as it came, which goes on byte for byte.
+        """
+        text = (jsonio.dumps(json) if raw is None else raw).decode()
         try:
             await self._send({"type": "websocket.send", "text": text})
         except (OSError, RuntimeError):  # the second, where the server has closed and has not told us yet

@@ -11,6 +11,7 @@ from checks.affinity.transcript import items_of
 from providers.errors import APIError, BadRequestError
 from providers.translation.begun import echoed
 from providers.types import Json, JsonObject, Verb
+from providers.views import Event
 from router.proxy.asking import arguments
 from router.proxy.exchange import Disconnected
 from router.proxy.keys.keys import Keys
@@ -100,7 +101,7 @@ class _Turn:
                 async for event in stream:
                     if stream.ended:
                         passage.leave()  # before the end is told: whoever has the answer may ask again
-                    await self._tell(event.to_dict())
+                    await self._tell(event)
 
     def _arguments(self) -> dict[str, Any]:
         return arguments(self._channel, self._body)
@@ -122,14 +123,15 @@ class _Turn:
         if before.base is not None:
             self._body["previous_response_id"] = before.base
 
-    async def _tell(self, json: JsonObject) -> None:
+    async def _tell(self, event: Event) -> None:
+        json = told = event.to_dict()
         kind, number, response = json.get("type"), json.get("sequence_number"), json.get("response")
         if isinstance(response, dict) and self._before is not None and "previous_response_id" in response:
-            response = {**response, "previous_response_id": self._previous}
-            json = {**json, "response": response}
+            told = {**json, "response": {**response, "previous_response_id": self._previous}}
         if kind in _CONTINUABLE and isinstance(response, dict):
             self._remember(response)  # before the client can go on from it
-        await self._channel.send(within(json, self._lane))
+        told = within(told, self._lane)
+        await self._channel.send(told, event.raw if told is json else None)
         self.last = str(kind)
         self.number = number if type(number) is int else self.number
 
