@@ -12,24 +12,22 @@ from urllib.parse import urlsplit
 
 from providers.types import Connection, HttpRequest
 from router.cli import main
-from router.transport.aiohttp_transport import AiohttpTransport
 from router.transport.base import OpenReply
+from router.transport.lean_transport import LeanTransport
 
 VARIABLE = "DIVERTED"
 
 
 def divert(addresses: dict[str, str]) -> None:
     """Send to these addresses, by host; other hosts are not reached."""
-    real = AiohttpTransport.send
+    real = LeanTransport.send
 
-    async def send(
-        self: AiohttpTransport, request: HttpRequest, connection: Connection, *, timeout: float
-    ) -> OpenReply:
+    async def send(self: LeanTransport, request: HttpRequest, connection: Connection, *, timeout: float) -> OpenReply:
         parts = urlsplit(request.url)
         below = parts._replace(scheme="", netloc="").geturl()
         return await real(self, replace(request, url=addresses[parts.netloc] + below), connection, timeout=timeout)
 
-    AiohttpTransport.send = send  # type: ignore[method-assign]  # in this process alone
+    LeanTransport.send = send  # type: ignore[method-assign]  # in this process alone
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from providers.simulated import SimulatedUpstream
 from providers.types import Connection, HttpRequest
 from router.transport.aiohttp_transport import AiohttpTransport
 from router.transport.base import OpenReply
+from router.transport.lean_transport import LeanTransport
 
 T = TypeVar("T")
 
@@ -127,14 +128,15 @@ def vendor_hosts(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[Host
     models = anthropic_rules.MODELS
     for name in ("claude-3-5-sonnet-20240620", "claude-3-5-sonnet-latest"):
         monkeypatch.setitem(models, name, models["claude-3-5-sonnet-20241022"])
-    real = AiohttpTransport.send
+    for kind in (AiohttpTransport, LeanTransport):  # of the Router, and of the proxy
 
-    async def send(
-        self: AiohttpTransport, request: HttpRequest, connection: Connection, *, timeout: float
-    ) -> OpenReply:
-        return await real(self, found.locate(request), connection, timeout=timeout)
+        async def send(
+            self: Any, request: HttpRequest, connection: Connection, *, timeout: float, real: Any = kind.send
+        ) -> OpenReply:
+            reply: OpenReply = await real(self, found.locate(request), connection, timeout=timeout)
+            return reply
 
-    monkeypatch.setattr(AiohttpTransport, "send", send)
+        monkeypatch.setattr(kind, "send", send)
     with ExitStack() as stack:
         found = Hosts(stack)
         account = service_account(stack.enter_context(in_thread(_tokens())))
