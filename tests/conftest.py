@@ -16,6 +16,15 @@ settings.register_profile("search", deadline=None, max_examples=2_000, print_blo
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+_LONG = frozenset({"integration", "cli", "proxy", "test_deploy.py"})
+"""Folders and files whose tests run programs, clients and servers."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest goes first, so that no processor is left with it at the end, when the others have no more."""
+    items.sort(key=lambda item: _LONG.isdisjoint(item.path.parts))
+
+
 @pytest.fixture
 def clock() -> Clock:
     """A clock that only the test advances."""

@@ -57,6 +57,7 @@ def test_the_document_is_served_without_a_key(url: str) -> None:
     assert httpx.get(f"{url}/v1/openapi.json").json() == answer.json()
 
 
+@pytest.mark.timeout(330)  # thousands of requests, on machines that are busy, too
 def test_whatever_the_document_allows_is_answered_as_it_says(url: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [
@@ -64,14 +65,14 @@ def test_whatever_the_document_allows_is_answered_as_it_says(url: str, tmp_path:
             *("--header", f"Authorization: Bearer {KEY}"),
             *("--checks", ",".join(CHECKS)),
             *("--phases", "coverage,fuzzing,stateful"),
-            *("--max-examples", "45", "--seed", "7", "--generation-deterministic"),
+            *("--max-examples", "30", "--seed", "7", "--generation-deterministic"),
             *("--exclude-path-regex", "^/fleet/"),  # one has no end, two would take the deployments away
             *("--request-timeout", "20", "--continue-on-failure", "--no-color"),
         ],
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
