@@ -52,7 +52,7 @@ environment() {
     printf 'Installing into %s\n' "$venv"
     rm -f "$venv"/.installed-*
     if [ "$kind" = dev ]; then
-        "$venv/bin/python" -m pip install --quiet --requirement requirements.lock
+        "$venv/bin/python" -m pip install --quiet --no-compile --requirement requirements.lock # what is used is compiled then
         "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable .
     else
         "$venv/bin/python" -m pip install --quiet --constraint requirements.lock --editable .
