@@ -1,9 +1,10 @@
-"""A WebSocket's connection when the server stops before its handshake is over."""
+"""A WebSocket's connection before its handshake is over, and after its end."""
 
 import asyncio
 
 import uvicorn
 from uvicorn.server import ServerState
+from websockets.frames import Frame, Opcode
 
 from router.proxy.connection.by_websockets import SocketConnection
 
@@ -26,7 +27,9 @@ class Paper(asyncio.Transport):
         return self.closed
 
 
-async def test_a_handshake_that_is_under_way_is_refused() -> None:
+def connected() -> tuple[SocketConnection, Paper]:
+    """A connection on which nothing was said yet."""
+
     async def silent(scope: object, receive: object, send: object) -> None:
         raise AssertionError("nothing was asked")
 
@@ -35,6 +38,19 @@ async def test_a_handshake_that_is_under_way_is_refused() -> None:
     connection = SocketConnection(config, ServerState(), {}, asyncio.get_running_loop())
     paper = Paper()
     connection.connection_made(paper)
+    return connection, paper
+
+
+async def test_a_handshake_that_is_under_way_is_refused() -> None:
+    connection, paper = connected()
     connection.shutdown()
     assert paper.written.startswith(b"HTTP/1.1 500")
     assert paper.closed
+
+
+async def test_what_comes_after_the_close_is_of_no_matter() -> None:
+    connection, _ = connected()
+    connection.frames = [b"before"]
+    connection.close_sent = True
+    connection.handle_cont(Frame(Opcode.CONT, b"after"))
+    assert connection.frames == [b"before"]
