@@ -181,12 +181,15 @@ def digest(key: str) -> str:
 
 
 def _all_different(keys: list[ConfiguredKey]) -> list[ConfiguredKey]:
-    for number, each in enumerate(keys):
-        for other in keys[:number]:
-            if other.key_alias == each.key_alias:
-                raise ValueError(f"two have the key_alias {each.key_alias!r}")
-            if other.digest == each.digest:
-                raise ValueError(f"{other.key_alias!r} and {each.key_alias!r} have the same key")
+    aliases: set[str | None] = set()
+    digests: dict[str, str | None] = {}
+    for each in keys:
+        if each.key_alias in aliases:
+            raise ValueError(f"two have the key_alias {each.key_alias!r}")
+        aliases.add(each.key_alias)
+        other = digests.setdefault(each.digest, each.key_alias)
+        if other != each.key_alias:
+            raise ValueError(f"{other!r} and {each.key_alias!r} have the same key")
     return keys
 
 

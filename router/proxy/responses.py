@@ -22,6 +22,10 @@ from router.stream import ResponseStream
 _NO_LIMITS: Headers = []
 
 
+def _nothing() -> None:
+    """What follows the end of a call that has no limits."""
+
+
 class Responses:
     """Answers for the Router."""
 
@@ -133,14 +137,14 @@ class Responses:
                 await wording.fail(exchange, error)
             else:
                 assert isinstance(stream, ResponseStream), "a stream was asked for"
-                limits = _NO_LIMITS
+                limits, over = _NO_LIMITS, _nothing
                 if passage is not None:
                     passage.served(stream)
-                    limits = passage.headers
+                    limits, over = passage.headers, passage.leave
                 async with stream:
                     await exchange.begin([*self._headers(stream), *wording.headers, *limits])
                     pulse.began()
-                    await wording.relay(exchange, stream, pulse)
+                    await wording.relay(exchange, stream, pulse, over)
         finally:
             await pulse.stop()
         await exchange.end()

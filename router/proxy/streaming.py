@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from providers import jsonio
 from providers.errors import APIError
@@ -74,8 +75,11 @@ class Pulse:
         self.wrote()
 
 
-async def relay(exchange: Exchange, stream: ResponseStream, pulse: Pulse) -> None:
-    """Write every event of a stream, then the end. A failure in its course becomes events as well."""
+async def relay(exchange: Exchange, stream: ResponseStream, pulse: Pulse, over: Callable[[], None]) -> None:
+    """Write every event of a stream, then the end. A failure in its course becomes events as well.
+
+    `over` is called before the client is told of the end: from then on it may ask again.
+    """
     number = -1
     json: JsonObject = {}
     write, wrote, ready = exchange.write, pulse.wrote, stream.ready
@@ -87,10 +91,13 @@ async def relay(exchange: Exchange, stream: ResponseStream, pulse: Pulse) -> Non
                 told = json.get("sequence_number")
                 if type(told) is int:
                     number = told
+                if stream.ended:
+                    over()
                 await write(frame(json, event.raw))
                 event = ready()
             wrote()
     except APIError as error:
+        over()
         if json.get("type") != _FAILED:
             await fail(exchange, error, number)
     await exchange.write(DONE)

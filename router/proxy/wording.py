@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from providers.views import Routed
@@ -22,8 +23,9 @@ class Wording(Protocol):
         """The body of an answer that is no stream."""
         ...
 
-    async def relay(self, exchange: Exchange, stream: ResponseStream, pulse: Pulse) -> None:
-        """Write a whole stream, and how it ended; all but the end of the body."""
+    async def relay(self, exchange: Exchange, stream: ResponseStream, pulse: Pulse, over: Callable[[], None]) -> None:
+        """Write a whole stream, and how it ended; all but the end of the body. `over` is called before the end of the
+        stream is told, perhaps more than once."""
         ...
 
     async def fail(self, exchange: Exchange, error: Exception) -> None:
@@ -39,8 +41,8 @@ class _AsItIs:
     def whole(self, answer: Routed) -> bytes:
         return answer.raw
 
-    async def relay(self, exchange: Exchange, stream: ResponseStream, pulse: Pulse) -> None:
-        await relay(exchange, stream, pulse)
+    async def relay(self, exchange: Exchange, stream: ResponseStream, pulse: Pulse, over: Callable[[], None]) -> None:
+        await relay(exchange, stream, pulse, over)
 
     async def fail(self, exchange: Exchange, error: Exception) -> None:
         await fail(exchange, error)

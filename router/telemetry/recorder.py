@@ -102,7 +102,7 @@ class Recorder:
             return Bill(Cost(None, reason)) if opened.status == "succeeded" else None
         assert opened.run is not None, "only what was sent is billed"
         assert opened.run.deployment is not None, "the same"
-        # what is needed and no more: whoever has the answer may keep this for long
+        # not the whole call, which is much more: whoever has the answer may keep this for long
         return Bill(partial(self._price, usage, opened.run.deployment, response, opened.started))
 
     def _price(self, usage: TokenUsage, deployment: Deployment, response: JsonObject, started: float) -> Cost:

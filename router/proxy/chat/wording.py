@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from providers import jsonio
 from providers.errors import APIError, NotFoundError, UnknownModelError
 from providers.views import Event, Routed
@@ -34,7 +36,7 @@ class ChatWording:
         call = self._call
         return jsonio.dumps(completion_of(answer.to_dict(), logprobs=call.logprobs, legacy=call.legacy))
 
-    async def relay(self, exchange: Exchange, stream: ResponseStream, pulse: Pulse) -> None:
+    async def relay(self, exchange: Exchange, stream: ResponseStream, pulse: Pulse, over: Callable[[], None]) -> None:
         """Each event as the chunks that it becomes; a failure as an error, which every client notices."""
         call, begun = self._call, stream.response
         known = {} if begun is None else begun.to_dict()
@@ -43,11 +45,14 @@ class ChatWording:
             event: Event | None
             async for event in stream:
                 while event is not None:
+                    if stream.ended:
+                        over()
                     for chunk in chunks.hear(event.to_dict()):
                         await exchange.write(frame(chunk))
                         pulse.wrote()
                     event = stream.ready()
         except APIError as error:
+            over()
             await self.fail(exchange, error)
         else:
             await exchange.write(DONE)

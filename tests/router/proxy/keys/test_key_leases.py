@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 from cancelling import cancelled
 from redis_servers import Server, eventually
-from routers import AFFINITY, entry, quiet, serving
+from routers import AFFINITY, entry, misbehave, quiet, serving
 from virtual_keys import configured, keyed, secret
 
 from providers.simulated import Behaviour
@@ -90,4 +90,35 @@ async def test_a_call_that_is_cancelled_anywhere_gives_back_what_it_took(
             assert await ask(proxy, stream, "none") == 400
             await free(proxy, redis)
         await quiet(upstreams)
+        await router.aclose()
+
+
+@pytest.mark.parametrize("path", ["/v1/responses", "/v1/chat/completions"])
+@pytest.mark.parametrize("fault", [None, "stall_after_output"])
+async def test_what_a_stream_takes_is_given_back_before_its_end_is_told(path: str, fault: str | None) -> None:
+    async with serving(1) as upstreams:
+        misbehave(upstreams[0], fault)
+        router = Router([entry(upstreams[0])], optional_pre_call_checks=AFFINITY, num_retries=0, idle_timeout=0.05)
+        proxy = Proxy(router, keyed(KEY))
+        limiter = proxy.keys._limiter
+        assert isinstance(limiter, MemoryLimiter)
+        asked = {"model": "gpt", "stream": True, "messages": [{"role": "user", "content": "hi"}], "input": "hi"}
+        asked.pop("input" if "chat" in path else "messages")
+        told: list[Message] = [{"type": "http.request", "body": json.dumps(asked).encode()}]
+        held: list[int] = []
+
+        async def receive() -> Message:
+            if told:
+                return told.pop()
+            await eventually(lambda: False, "the client stays")
+            raise AssertionError
+
+        async def send(message: Message) -> None:
+            frame = message.get("body", b"")
+            if any(word in frame for word in (b"response.completed", b'"finish_reason":"stop"', b'"error":{')):
+                held.append(limiter.in_flight(ID))
+
+        await proxy({**request(True)[0], "path": path}, receive, send)
+        assert held
+        assert set(held) == {0}
         await router.aclose()
