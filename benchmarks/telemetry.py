@@ -1,10 +1,13 @@
 """What it costs to know all about a call: `python benchmarks/telemetry.py` (a minute; --help for more).
 
 CPU time of one call of a Router over ten deployments, on a transport in memory that answers at once, so that what is
-measured is the Router's own work. Contenders take turns in one process, in rounds; each figure is the median over
-rounds, each difference the median of the differences to `silent` within a round. `silent` is a Router whose recorder
-is taken out: no record is made, nothing is billed. `records` is what every Router does; the others add to it what
-their names say, together with what it needs: the lines of the log go to a stream that drops them.
+measured is the Router's own work. Contenders take turns in one process, in short rounds; each figure is that of the
+quickest round, as others on a machine can only add to it; the ratio is the median of those within a round. `silent` is
+a Router whose recorder is taken out: no record is made, nothing is billed. `records` is what every Router does; the
+others add to it what their names say, together with what it needs: the lines of the log go to a stream that drops them.
+
+The promise is one of microseconds, so it depends on the machine: it holds for one that takes 8 us for a line of
+Python's own logging (`logging.info` to a stream that drops it), measured in the same rounds; for others in proportion.
 
 `--calls` then makes so many calls on the Router with everything and tells what memory it holds before and after.
 The exit status is 1 if a promise is broken.
@@ -36,7 +39,9 @@ from providers.types import Verb
 from router import JsonLog, Router
 
 MOST = 30.0
-"""Microseconds that record, log and Prometheus may add to a call, together."""
+"""Microseconds that record, log and Prometheus may add to a call, together, where `LINE` is what a line takes."""
+LINE = 8.0
+"""Microseconds for a line of Python's own logging on the machine that the promise was made for."""
 FLAT = 1.02
 """What a Router may hold after many calls over what it held before."""
 
@@ -119,9 +124,9 @@ def _logging(on: bool) -> None:
 
 
 async def measure(rounds: int, calls: int) -> dict[str, list[float]]:
-    """Microseconds per call, by contender, one figure a round."""
+    """Microseconds per call, by contender, and per line of Python's own logging; one figure a round."""
     routers = {name: make() for name, make in CONTENDERS.items()}
-    took: dict[str, list[float]] = {name: [] for name in routers}
+    took: dict[str, list[float]] = {name: [] for name in (*routers, _LINE)}
     for router in routers.values():
         await _burst(router, calls)
     await asyncio.sleep(1)  # prices are loaded beside the first calls
@@ -132,10 +137,24 @@ async def measure(rounds: int, calls: int) -> dict[str, list[float]]:
             began = process_time()
             await _burst(router, calls)
             took[name].append((process_time() - began) / calls * 1e6)
+        took[_LINE].append(_line(calls))
     _logging(False)
     for router in routers.values():
         await router.aclose()
     return took
+
+
+_LINE = "a line of logging"
+
+
+def _line(calls: int) -> float:
+    """Microseconds for a line of Python's own logging."""
+    logger = logging.Logger("lines", logging.INFO)
+    logger.addHandler(logging.StreamHandler(_Drop()))
+    began = process_time()
+    for number in range(calls):
+        logger.info("call %d succeeded", number)
+    return (process_time() - began) / calls * 1e6
 
 
 async def _burst(router: Router, calls: int) -> None:
@@ -147,18 +166,18 @@ async def _burst(router: Router, calls: int) -> None:
 def show(took: Mapping[str, list[float]]) -> bool:
     """Print the figures; whether the promise is kept."""
     table = Table("what is done", "us a call", "added: us", "x silent", title="CPU per call", box=MARKDOWN)
-    added: dict[str, float] = {}
-    for name, mine in took.items():
-        pairs = list(zip(mine, took["silent"], strict=True))
-        added[name] = statistics.median(one - other for one, other in pairs)
-        ratio = statistics.median(one / other for one, other in pairs)
-        table.add_row(name, f"{statistics.median(mine):.1f}", f"{added[name]:.1f}", f"{ratio:.2f}")
+    least = {name: min(mine) for name, mine in took.items()}
+    for name in CONTENDERS:
+        ratio = statistics.median(one / other for one, other in zip(took[name], took["silent"], strict=True))
+        table.add_row(name, f"{least[name]:.1f}", f"{least[name] - least['silent']:.1f}", f"{ratio:.2f}")
     console().print(table)
-    found = added["logging and prometheus"]
-    kept = found <= MOST
-    said = f"record, log and Prometheus add {found:.1f} us, at most {MOST:g}"
-    console().print(f"{'kept  ' if kept else 'BROKEN'}  {said}")
-    return kept
+    found, line = least["logging and prometheus"] - least["silent"], least[_LINE]
+    most = MOST * line / LINE
+    said = (
+        f"record, log and Prometheus add {found:.1f} us, at most {most:.1f}: {MOST:g} where {_LINE} takes {LINE:g} us"
+    )
+    console().print(f"{'kept  ' if found <= most else 'BROKEN'}  {said}, here it takes {line:.1f}")
+    return found <= most
 
 
 async def soak(calls: int) -> bool:
@@ -183,8 +202,8 @@ async def soak(calls: int) -> bool:
 def main() -> int:
     """Measure and print; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15, help="rounds in which all take turns (default %(default)s)")
-    parser.add_argument("--burst", type=int, default=1000, help="calls of each in a round (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=80, help="rounds in which all take turns (default %(default)s)")
+    parser.add_argument("--burst", type=int, default=250, help="calls of each in a round (default %(default)s)")
     parser.add_argument("--calls", type=int, default=100_000, help="of the soak; 0: none (default %(default)s)")
     args = parser.parse_args()
     logging.getLogger("router.calls").addHandler(JsonLog(_Drop()))

@@ -35,27 +35,33 @@ class EndUsers:
 
     def __call__(self, call: Call) -> str | None:
         """Who `call` is for; None if it does not say."""
-        named = self._named(call)
+        metadata = call.metadata
+        named = self._by_header(call) if call.headers or call.unsent or "headers" in metadata else None
         if named is None:
-            return None
+            body = {**call.body, **call.extra_body} if call.extra_body else call.body  # as it goes upstream
+            named = _text(body.get("user"))
+            if named is None and (named := _elsewhere(body, metadata)) is None:
+                return None
         if len(named) > LONGEST or not named.isprintable() or (self._hashed and is_personal(named)):
             return digest(named)
         return named
 
-    def _named(self, call: Call) -> str | None:
-        metadata = call.metadata
-        if call.headers or call.unsent or "headers" in metadata:
-            lower = _lower(metadata.get("headers")) | _lower(call.headers) | _lower(call.unsent)
-            for name in self.headers if lower else ():
-                if (named := _text(lower.get(name))) is not None:
-                    return named
-        body = {**call.body, **call.extra_body} if call.extra_body else call.body  # as it goes upstream
-        for value in (body.get("user"), metadata.get("user"), metadata.get("user_id")):
-            if value is not None and (named := _text(value)) is not None:
+    def _by_header(self, call: Call) -> str | None:
+        lower = _lower(call.metadata.get("headers")) | _lower(call.headers) | _lower(call.unsent)
+        for name in self.headers if lower else ():
+            if (named := _text(lower.get(name))) is not None:
                 return named
-        inner = body.get("metadata")
-        said = _text(inner.get("user_id")) if isinstance(inner, Mapping) else None
-        return said or _text(body.get("safety_identifier"))
+        return None
+
+
+def _elsewhere(body: Mapping[str, object], metadata: Mapping[str, object]) -> str | None:
+    """Who a call is for that has no `user`."""
+    for value in (metadata.get("user"), metadata.get("user_id")) if metadata else ():
+        if (named := _text(value)) is not None:
+            return named
+    inner = body.get("metadata")
+    said = _text(inner.get("user_id")) if isinstance(inner, Mapping) else None
+    return said or _text(body.get("safety_identifier"))
 
 
 def _lower(headers: object) -> dict[str, object]:

@@ -90,13 +90,10 @@ class Loads(Protocol):
         ...
 
 
-class Bill:
+class Bill(msgspec.Struct, eq=False):  # made for each call, which `__init__` of a class of Python would hold up
     """What a call costs, worked out when it is first asked for, if it ever is."""
 
-    __slots__ = ("_made",)
-
-    def __init__(self, work: Callable[[], Cost] | Cost) -> None:
-        self._made = work
+    _made: Callable[[], Cost] | Cost
 
     @property
     def ready(self) -> bool:

@@ -347,4 +347,7 @@ def _accounted(opened: OpenCall, answer: Routed | ResponseStream) -> Routed | Re
         return answer
     json = answer.to_dict()
     bill = opened.close("succeeded", json, read_usage(json))
-    return answer if bill is None else answer.served_by(structs.replace(answer.routing, bill=bill))
+    if bill is not None:
+        # nobody has seen it yet, and another would take as long as all that is billed
+        structs.force_setattr(answer.routing, "bill", bill)
+    return answer

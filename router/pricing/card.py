@@ -92,10 +92,20 @@ class Card:
         """What `usage` costs; unknown, with a reason, if it contradicts itself."""
         # all fields at once: one by one they would take half of the time
         whole, told, read, written, hour, thought, audio, spoken, webs, _, heard, drawn, files = astuple(usage)
+        band = self._bands[bisect_left(self._bounds, whole)]
+        fresh, said = whole - read, told - thought
+        if fresh < 0 or said < 0 or written or hour or audio or spoken or webs or heard or drawn or files:
+            return self._mixed(usage, band)
+        given, cached, output, pieces = fresh * band[0], read * band[2], said * band[6] + thought * band[7], band[10]
+        total = given + output + cached + pieces
+        return Cost(total, None, given, output, cached, 0.0, pieces, self.source, self.model)
+
+    def _mixed(self, usage: TokenUsage, band: Band) -> Cost:
+        """The same, of what is more than text and its cache."""
+        whole, told, read, written, hour, thought, audio, spoken, webs, _, heard, drawn, files = astuple(usage)
         text = whole - audio - read - written + heard
         fresh, seen, brief = audio - heard, read - heard, written - hour
         said = told - thought - spoken - drawn
-        band = self._bands[bisect_left(self._bounds, whole)]
         if text < 0 or fresh < 0 or seen < 0 or brief < 0 or said < 0:
             wrong = self._contradiction((text, fresh, seen, heard, brief, hour, said, thought, spoken, drawn))
             if wrong is not None:

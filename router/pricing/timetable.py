@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, StartDateConstraint, TimeOfDateConstraint
 
 _DAY: Final = 86_400
+_ALWAYS: Final = (0, 0)
 
 
 class Timetable:
@@ -32,7 +33,7 @@ class Timetable:
     def at(self, when: float) -> Priced:
         """The card for a call that was made at this Unix time."""
         dates, hours = self._dates, self._hours
-        span = bisect_right(dates, when) if dates else 0, bisect_right(hours, when % _DAY) if hours else 0
+        span = (bisect_right(dates, when), bisect_right(hours, when % _DAY)) if dates or hours else _ALWAYS
         card = self._cards.get(span)
         if card is None:
             card = self._cards[span] = self._make(datetime.fromtimestamp(when, UTC))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from providers.errors import APIError, Attempt
 from providers.types import Call, Json, JsonObject, Verb
@@ -32,14 +31,17 @@ class Policy:
 
 def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
     """The record of a call that is over."""
-    run, response, error, bill, verb = opened.run, opened.response, opened.error, opened.bill, opened.verb
+    run, response, error, verb = opened.run, opened.response, opened.error, opened.verb
     call = _asked(opened) if run is None else run.call
     deployment = None if run is None else run.deployment
     attempts = () if run is None else _attempts(opened, run.attempts, policy)
-    cost = None if bill is None else bill.cost
-    said = response.get
+    cost = None if opened.bill is None else opened.bill.cost
+    failure = error if isinstance(error, APIError) else None
+    said, metadata, body = response.get, call.metadata, call.body
     record_id, model, status, tier = said("id"), said("model"), said("status"), said("service_tier")
-    details = said("incomplete_details")
+    details, conversing = said("incomplete_details"), verb in _CONVERSING
+    conversation = _conversation(call, response) if conversing or "conversation" in response else None
+    most = body.get("max_output_tokens")
     # by position: by name it would take three times as long
     return CallRecord(
         opened.id,
@@ -55,34 +57,34 @@ def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
         0.0 if run is None else run.queued,
         opened.first_event,
         opened.duration,
-        record_id if isinstance(record_id, str) and verb not in _CONVERSING else None,
+        record_id if isinstance(record_id, str) and not conversing else None,
         call.previous_response_id if run is None else run.continues,
-        _conversation(call, response),
+        conversation,
         model if isinstance(model, str) else None,
         status if isinstance(status, str) else None,
         None if details is None else _reason(details),
         tier if isinstance(tier, str) else None,
         None if error is None else type(error).__name__,
-        error.status_code if isinstance(error, APIError) else None,
-        _code(error, policy) if isinstance(error, APIError) else None,
-        _message(error, policy),
+        None if failure is None else failure.status_code,
+        None if failure is None else _code(failure, policy),
+        _message(error, policy) if policy.contents else None,
         attempts,
         len(attempts) - 1 if attempts else 0,
         0 if run is None else len(run.plan.visited),
-        _limit(call),
+        most if type(most) is int else None,
         opened.usage,
         opened.partial,
         None if cost is None else cost.total,
         cost,
         policy.end_user(call),
-        _tags(call.metadata) if call.metadata else (),
+        _tags(metadata["tags"]) if "tags" in metadata else (),
         call.scope,
-        _key(call.metadata) if call.metadata else None,
+        _key(metadata) if metadata else None,
         None if run is None or run.affinity is None else run.affinity.mode,
         None if run is None else run.decision,
-        call.metadata,
+        metadata,
         _parameters(call, policy),
-        call.body.get("input") if policy.contents else None,
+        body.get("input") if policy.contents else None,
         _output(opened) if policy.contents else None,
     )
 
@@ -151,37 +153,23 @@ def _code(error: APIError, policy: Policy) -> str | None:
 def _attempts(opened: OpenCall, attempts: Sequence[Attempt], policy: Policy) -> tuple[AttemptRecord, ...]:
     if not attempts:
         return ()
-    if len(attempts) == 1 and opened.error is None and attempts[0].error is None:
-        return (_attempt(attempts[0], opened.status, None, policy),)
     *before, last = attempts
-    ended: Status = opened.status
     error = last.error
-    if error is None and ended == "failed" and isinstance(opened.error, APIError):
+    if error is None and opened.status == "failed" and isinstance(opened.error, APIError):
         error = opened.error  # a stream that failed after its first output
-    failed = (_attempt(each, "failed", each.error, policy) for each in before)
-    return (*failed, _attempt(last, ended, error, policy))
+    ended = _attempt(last, opened.status, error, policy)
+    if not before:
+        return (ended,)
+    return (*(_attempt(each, "failed", each.error, policy) for each in before), ended)
 
 
 def _attempt(attempt: Attempt, status: Status, error: APIError | None, policy: Policy) -> AttemptRecord:
-    return AttemptRecord(
-        attempt.deployment_id,
-        attempt.model_group,
-        attempt.provider,
-        attempt.started,
-        attempt.duration,
-        status,
-        attempt.waited,
-        None if error is None else type(error).__name__,
-        None if error is None else error.status_code,
-        None if error is None else _code(error, policy),
-        attempt.decision,
-        _message(error, policy),
-    )
-
-
-def _limit(call: Call) -> int | None:
-    most = call.body.get("max_output_tokens")
-    return most if type(most) is int else None
+    where, group, provider = attempt.deployment_id, attempt.model_group, attempt.provider
+    made = where, group, provider, attempt.started, attempt.duration, status, attempt.waited
+    if error is None:
+        return AttemptRecord(*made, None, None, None, attempt.decision)
+    kind, code = type(error).__name__, _code(error, policy)
+    return AttemptRecord(*made, kind, error.status_code, code, attempt.decision, _message(error, policy))
 
 
 def _reason(details: Json) -> str | None:
@@ -189,8 +177,7 @@ def _reason(details: Json) -> str | None:
     return reason if isinstance(reason, str) else None
 
 
-def _tags(metadata: Mapping[str, object]) -> tuple[str, ...]:
-    tags = metadata.get("tags")
+def _tags(tags: object) -> tuple[str, ...]:
     if isinstance(tags, (list, tuple, set, frozenset)):
-        return tuple(map(str, cast("list[object]", tags)))
+        return tuple([each if type(each) is str else str(each) for each in tags])
     return (tags,) if isinstance(tags, str) else ()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from router.pool import DeploymentHealth
 from router.run import Trace
 from router.telemetry.record import CallRecord
+
+_log = logging.getLogger("router.telemetry")
 
 
 class Sink(Protocol):
@@ -36,10 +39,10 @@ class LossTeller(Protocol):
 
 @runtime_checkable
 class Batching(Protocol):
-    """A sink for which less is to be done if it knows when no more records come for now."""
+    """A sink for which less is to be done if it gets many records at a time."""
 
-    def rest(self) -> None:
-        """None come before the event loop's next turn. What it raises is logged."""
+    def take_all(self, records: Sequence[CallRecord]) -> None:
+        """These calls are over: in the place of `take`. What it raises is logged."""
         ...
 
 
@@ -66,3 +69,12 @@ class Tracer(Protocol):
     def begin(self, model: str, verb: str) -> CallTrace:
         """A call has begun; asked in its caller's context."""
         ...
+
+
+def one_by_one(take: Callable[[CallRecord], None], name: str, records: Sequence[CallRecord]) -> None:
+    """Give each of `records` to `take`, of `name`; what it raises is logged, and the next one comes all the same."""
+    for record in records:
+        try:
+            take(record)
+        except Exception:
+            _log.exception("%s failed to take the record of a call", name)

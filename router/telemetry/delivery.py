@@ -6,10 +6,10 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from math import inf
+from math import ceil, inf
 from typing import Final
 
 from router.telemetry.opened import OpenCall
@@ -21,15 +21,11 @@ MOST_WAITING: Final = 10_000
 PAUSE: Final = 0.01
 """Seconds between two turns while calls come fast: records made together cost half of what each costs alone."""
 _AT_ONCE: Final = 64
-"""Records made in one turn of the event loop, so that a burst does not hold up what else it has to do."""
+"""Calls delivered together, in one turn of the event loop, so that a burst does not hold up what else it has to do."""
 
 
 def _nothing(_: OpenCall) -> None:
     """What has to run before the record of a call can be made."""
-
-
-def _no_more() -> None:
-    """What is done when no more calls come for now."""
 
 
 class Delivery:
@@ -37,20 +33,18 @@ class Delivery:
 
     `put` may be called anywhere: in any thread, in a destructor, without an event loop. Where none runs, the next
     call's turn takes care of it, or `flush`. `before` says what has to run first for a call, and would take long: it
-    runs in a thread of its own, while the calls wait. `after` is called when those of one turn are delivered.
+    runs in a thread of its own, while the calls wait.
     """
 
     def __init__(
         self,
-        deliver: Callable[[OpenCall], None],
+        deliver: Callable[[Sequence[OpenCall]], None],
         before: Callable[[OpenCall], Callable[[], object] | None] = _nothing,
         most: int = MOST_WAITING,
-        after: Callable[[], None] = _no_more,
     ) -> None:
         self.dropped = 0
         self._deliver = deliver
         self._before = before
-        self._after = after
         self._most = most
         self._waiting: deque[OpenCall] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -78,21 +72,29 @@ class Delivery:
 
     def drain(self) -> None:
         """Deliver all that waits, now; what should run first runs when it is needed, which may block."""
-        with suppress(IndexError):  # nothing waits any more
-            while True:
-                self._one(self._waiting.popleft())
-        self._after()
+        waiting = self._waiting
+        while waiting:
+            batch: list[OpenCall] = []
+            with suppress(IndexError):  # nothing waits any more
+                while len(batch) < _AT_ONCE:
+                    batch.append(waiting.popleft())
+            self._give(batch)
 
     async def flush(self, timeout: float) -> bool:
         """Deliver all that waits, `timeout` seconds at most; whether nothing waits any more."""
         clock = asyncio.get_running_loop().time
         until = clock() + timeout
-        while (preparing := self._some(len(self._waiting))) is not None:
+        while (preparing := self._all()) is not None:
             # not by cancelling it: others wait for it too
             done, _ = await asyncio.wait((asyncio.wrap_future(preparing),), timeout=max(0.0, until - clock()))
             if not done:
                 return False
         return True
+
+    def _all(self) -> Future[None] | None:
+        """Deliver what waits by now; what has to end first, if one has to wait on."""
+        turns = ceil(len(self._waiting) / _AT_ONCE)
+        return next((preparing for _ in range(turns) if (preparing := self._some()) is not None), None)
 
     def _schedule(self, own: asyncio.AbstractEventLoop) -> None:
         """See to it that a turn delivers: of the loop that runs here, else of the call's own."""
@@ -114,7 +116,7 @@ class Delivery:
     def _turn(self) -> None:
         loop = asyncio.get_running_loop()
         self._turned = loop.time()
-        preparing = self._some(_AT_ONCE)
+        preparing = self._some()
         if preparing is not None:
             preparing.add_done_callback(lambda _: _later(loop, self._turn))
             return
@@ -123,29 +125,26 @@ class Delivery:
             self._scheduled = True
             loop.call_soon(self._turn)
 
-    def _some(self, most: int) -> Future[None] | None:
-        """Deliver so many calls that wait; what has to end first, if one has to wait on."""
-        try:
-            return self._deliver_some(most)
-        finally:
-            self._after()
-
-    def _deliver_some(self, most: int) -> Future[None] | None:
-        waiting, preparing, prepared = self._waiting, self._preparing, False
+    def _some(self) -> Future[None] | None:
+        """Deliver up to `_AT_ONCE` calls that wait, together; what has to end first, if one has to wait on."""
+        waiting, preparing, work = self._waiting, self._preparing, None
         if preparing is not None:
             if not preparing.done():
                 return preparing
-            self._preparing, prepared = None, True
+            self._preparing = None
+        prepared = preparing is not None  # whatever came of it, the first does not wait again
+        batch: list[OpenCall] = []
         with suppress(IndexError):  # there are no more
-            for _ in range(most):
+            while len(batch) < _AT_ONCE:
                 opened = waiting.popleft()
                 work = None if prepared else self._before(opened)
                 if work is not None:
                     waiting.appendleft(opened)
-                    return self._prepare(work)
-                prepared = False  # whatever came of it, the call does not wait again
-                self._one(opened)
-        return None
+                    break
+                prepared = False
+                batch.append(opened)
+        self._give(batch)
+        return None if work is None else self._prepare(work)
 
     def _prepare(self, work: Callable[[], object]) -> Future[None]:
         done: Future[None] = Future()
@@ -162,11 +161,13 @@ class Delivery:
         threading.Thread(target=run, name="homing-router-loading", daemon=True).start()
         return done
 
-    def _one(self, opened: OpenCall) -> None:
+    def _give(self, batch: Sequence[OpenCall]) -> None:
+        if not batch:
+            return
         try:
-            self._deliver(opened)
+            self._deliver(batch)
         except Exception:
-            _log.exception("the record of a call could not be made")
+            _log.exception("the records of calls could not be made")
 
 
 def _later(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:

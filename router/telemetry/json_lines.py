@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, TextIO
 
@@ -46,9 +45,10 @@ class JsonFormatter(logging.Formatter):
         from router.telemetry.redaction import Redactor, environment_secrets
 
         self._redactor = Redactor((*secrets, *environment_secrets(os.environ if environ is None else environ)))
-        self._encode = msgspec.json.Encoder().encode
-        self._clean: set[str | None] = {None}
-        """Names that hold no key: most come again."""
+        encoder = msgspec.json.Encoder()
+        self._encode, self._lines = encoder.encode, encoder.encode_lines
+        self._clean: set[str | tuple[str | None, ...] | None] = {None}
+        """Names, and groups of names, that hold no key: most come again."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
@@ -63,15 +63,20 @@ class JsonFormatter(logging.Formatter):
                 pass
         return self._careful(record, call)
 
-    def of_call(self, level: int, logger: str, message: str, call: CallRecord) -> bytes:
-        """The line of a call that has just ended, of which `logging` need not know; `message` is ours."""
-        if not _tells(call) and self._is_clean(call):
-            made = datetime.fromtimestamp(call.started + call.duration, UTC)
-            with suppress(UnicodeError):
-                return self._encode(_Line(made, logging.getLevelName(level), logger, message, call))
-        record = logging.LogRecord(logger, level, __file__, 0, message, (), None)
-        record.call = call
-        return self.format(record).encode()
+    def of_calls(self, logger: str, calls: Sequence[tuple[int, CallRecord]], line: Callable[[CallRecord], str]) -> str:
+        """The lines of calls that have just ended, each with its level, of which `logging` need not know; `line` is
+        ours, and says of each what the message is."""
+        try:
+            return self._lines([self._line(logger, level, line(call), call) for level, call in calls]).decode()
+        except UnicodeError:  # a lone surrogate in a name
+            each = (self.format(_logged(logger, level, line(call), call)) for level, call in calls)
+            return "".join(f"{text}\n" for text in each)
+
+    def _line(self, logger: str, level: int, message: str, call: CallRecord) -> _Line | msgspec.Raw:
+        if _tells(call) or not self._is_clean(call):
+            return msgspec.Raw(self._careful(_logged(logger, level, message, call), call).encode())
+        ended = datetime.fromtimestamp(call.started + call.duration, UTC)
+        return _Line(ended, logging.getLevelName(level), logger, message, call)
 
     def _is_clean(self, call: CallRecord) -> bool:
         """Whether no name in it can hold a key."""
@@ -83,7 +88,7 @@ class JsonFormatter(logging.Formatter):
     def _knows(self, names: tuple[str | None, ...]) -> bool:
         """Whether none of `names` can hold a key; those are remembered that can't."""
         known = self._clean
-        if known.issuperset(names):
+        if names in known:
             return True
         if len(known) > _MOST_NAMES:
             known.clear()
@@ -93,6 +98,7 @@ class JsonFormatter(logging.Formatter):
                 if not self._redactor.clean(str(name)):
                     return False
                 known.add(name)
+        known.add(names)
         return True
 
     def _careful(self, record: logging.LogRecord, call: CallRecord | None) -> str:
@@ -136,21 +142,27 @@ class JsonLog(logging.StreamHandler[TextIO]):
         """Whether `tell` does all that would be done with records of `logging`: nobody has changed that."""
         return type(self) is JsonLog and self.formatter is self._lines and not self.filters
 
-    def tell(self, logger: str, calls: Iterable[tuple[int, CallRecord]], line: Callable[[CallRecord], str]) -> None:
+    def tell(self, logger: str, calls: Sequence[tuple[int, CallRecord]], line: Callable[[CallRecord], str]) -> None:
         """Write calls, each with its level, that `logger` is to log; `line` says what the message is."""
-        make, least = self._lines.of_call, self.level
-        lines = [make(level, logger, line(call), call) for level, call in calls if level >= least]
-        if not lines:
+        least = self.level
+        told = [each for each in calls if each[0] >= least]
+        if not told:
             return
-        lines.append(b"")
         self.acquire()
         try:
-            self.stream.write(b"\n".join(lines).decode())
+            self.stream.write(self._lines.of_calls(logger, told, line))
             self.flush()
         except Exception:  # what can't be logged harms nobody, and `logging` says so
             self.handleError(logging.LogRecord(logger, logging.ERROR, __file__, 0, "lines of calls", (), None))
         finally:
             self.release()
+
+
+def _logged(logger: str, level: int, message: str, call: CallRecord) -> logging.LogRecord:
+    """What `logging` would have made of a call."""
+    record = logging.LogRecord(logger, level, __file__, 0, message, (), None)
+    record.call = call
+    return record
 
 
 def _usual(call: CallRecord) -> tuple[str | None, ...]:

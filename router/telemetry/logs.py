@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from functools import lru_cache
 from typing import Final
 
 from msgspec.structs import replace
 
 from checks.end_user import digest
 from router.pool import DeploymentHealth
+from router.telemetry.base import one_by_one
 from router.telemetry.json_lines import JsonLog
 from router.telemetry.record import CallRecord
 
 _calls = logging.getLogger("router.calls")
-_TOGETHER: Final = 64
-"""Calls that are written at once."""
 _LONGEST_NAME: Final = 100
 """Characters of a name that a line shows: the model's may be anything a caller wrote."""
+_MOST_WAYS: Final = 1_000
+"""Models, groups and deployments of whose lines the beginning is kept."""
 
 
 class CallLog:
@@ -31,61 +31,51 @@ class CallLog:
 
     def __init__(self, *, contents: bool = False) -> None:
         self._contents = contents
-        self._asked = False
-        """Whether it was looked up for these calls who listens."""
-        self._quick: list[JsonLog] | None = None
-        """Those who listen, if all of them can be told of many calls at once."""
-        self._waiting: deque[tuple[int, CallRecord]] = deque()
-        """What they are to be told, with its level."""
 
     def attach(self, health: Callable[[], Sequence[DeploymentHealth]]) -> None:
         """It tells of calls, not of deployments."""
 
     def take(self, record: CallRecord) -> None:
         """Write it, if anybody listens."""
-        level = logging.WARNING if record.status == "failed" else logging.INFO
-        if not _calls.isEnabledFor(level):
-            return
-        if not self._asked:
-            self._quick, self._asked = _quick(), True
-        # without anybody to take it, Python would print a warning itself; the caller has the error already
-        if not self._quick and not _calls.hasHandlers():
-            return
-        if not self._contents and (record.metadata or record.tenant is not None):
-            tenant = None if record.tenant is None else digest(record.tenant)
-            record = replace(record, metadata={}, tenant=tenant)
-        if self._quick is None:
-            made = _calls.makeRecord(_calls.name, level, __file__, 0, line(record), (), None, "take", {"call": record})
-            _calls.handle(made)
-            return
-        self._waiting.append((level, record))
-        if len(self._waiting) >= _TOGETHER:
-            self.rest()
+        self.take_all((record,))
 
-    def rest(self) -> None:
-        """Write out what was taken: no more comes for now."""
-        quick, self._quick, self._asked = self._quick, None, False
-        if not quick:
+    def take_all(self, records: Sequence[CallRecord]) -> None:
+        """Write them, as far as anybody listens."""
+        if not _calls.isEnabledFor(logging.INFO):
+            records = [each for each in records if _level(each) != logging.INFO]
+        if not records or not _calls.isEnabledFor(logging.WARNING):
             return
-        calls = []
-        with suppress(IndexError):  # they were all taken out, maybe by another thread
-            while True:
-                calls.append(self._waiting.popleft())
-        for log in quick:
-            log.tell(_calls.name, calls, line)
+        quick = _quick()
+        if quick is None:
+            # without anybody to take it, Python would print a warning itself; the caller has the error already
+            if _calls.hasHandlers():
+                one_by_one(self._write, "CallLog", records)
+            return
+        if quick:
+            calls = [(_level(each), self._shown(each)) for each in records]
+            for log in quick:
+                log.tell(_calls.name, calls, line)
+
+    def _write(self, record: CallRecord) -> None:
+        level, said, extra = _level(record), line(record), {"call": self._shown(record)}
+        _calls.handle(_calls.makeRecord(_calls.name, level, __file__, 0, said, (), None, "take", extra))
+
+    def _shown(self, record: CallRecord) -> CallRecord:
+        if self._contents or not (record.metadata or record.tenant is not None):
+            return record
+        tenant = None if record.tenant is None else digest(record.tenant)
+        return replace(record, metadata={}, tenant=tenant)
+
+
+def _level(record: CallRecord) -> int:
+    return logging.WARNING if record.status == "failed" else logging.INFO
 
 
 def line(record: CallRecord) -> str:
     """A call in one line, as `gpt -> u0: succeeded in 1.204 s, 120+45 tokens, $0.000650, 2 attempts`."""
-    group, usage = record.group, record.usage
-    asked = record.model or group
-    if len(asked) > _LONGEST_NAME:
-        asked = f"{asked[:_LONGEST_NAME]}..."
-    if group and group != asked:
-        asked = f"{asked} ({group})"
-    if record.verb != "create":
-        asked = f"{record.verb} {asked}"
-    text = f"{asked} -> {record.deployment_id or 'nobody'}: {record.status} in {record.duration:.3f} s"
+    usage = record.usage
+    way = _way(record.verb, record.model, record.group, record.deployment_id)
+    text = f"{way}: {record.status} in {record.duration:.3f} s"
     if record.error_type is not None:
         text += f" with {record.error_type}"
         if record.error_status is not None:
@@ -96,6 +86,20 @@ def line(record: CallRecord) -> str:
         text += f", ${record.cost:.6f}"
     if len(record.attempts) > 1:
         text += f", {len(record.attempts)} attempts"
+    return text
+
+
+@lru_cache(_MOST_WAYS)
+def _way(verb: str, model: str, group: str, deployment: str | None) -> str:
+    """What was asked of whom, in characters that can be printed."""
+    asked = model or group
+    if len(asked) > _LONGEST_NAME:
+        asked = f"{asked[:_LONGEST_NAME]}..."
+    if group and group != asked:
+        asked = f"{asked} ({group})"
+    if verb != "create":
+        asked = f"{verb} {asked}"
+    text = f"{asked} -> {deployment or 'nobody'}"
     return text if text.isprintable() else "".join(each if each.isprintable() else "?" for each in text)
 
 

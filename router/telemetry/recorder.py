@@ -14,14 +14,17 @@ from functools import partial
 from itertools import count
 from typing import Final
 
-from providers.types import Deployment, JsonObject, Verb
+import msgspec
+
+from providers.types import Deployment, Verb
 from providers.usage import Bill, Cost, Loads, PriceSource, TokenUsage
 from router.pool import DeploymentHealth
 from router.telemetry.account import Policy, record_of
-from router.telemetry.base import Batching, LossTeller, Sink, Tracer
+from router.telemetry.base import Batching, LossTeller, Sink, Tracer, one_by_one
 from router.telemetry.callbacks import CallbackSink, CallbackStats
 from router.telemetry.delivery import Delivery
 from router.telemetry.opened import OpenCall
+from router.telemetry.record import CallRecord
 from router.telemetry.trace import TraceRecording
 from router.telemetry.tracing import follow
 
@@ -55,8 +58,7 @@ class Recorder:
         atexit.register(self._at_exit)
         self.clock = clock
         self.wall = wall
-        self.sinks = list(sinks)
-        """May be added to, and taken from, between two calls."""
+        self.sinks = sinks
         for sink in self.sinks:
             sink.attach(health)
             if isinstance(sink, LossTeller):
@@ -67,13 +69,22 @@ class Recorder:
         self._prices = prices
         self._loads = prices if isinstance(prices, Loads) else None
         self._tracers = tuple(tracers)
-        self._prefix = f"call_{secrets.token_hex(6)}"
+        self._prefix = f"call_{secrets.token_hex(6)}_"
         self._numbers = count(1)
-        self._delivery = Delivery(self._deliver, self._loader, after=self._rest)
-        self._batching = [sink for sink in sinks if isinstance(sink, Batching)]
+        self._delivery = Delivery(self._deliver, self._loader)
 
     def __del__(self) -> None:
         atexit.unregister(self._at_exit)
+
+    @property
+    def sinks(self) -> Sequence[Sink]:
+        """Who gets the records; may be replaced between two calls."""
+        return self._sinks
+
+    @sinks.setter
+    def sinks(self, sinks: Sequence[Sink]) -> None:
+        self._sinks = tuple(sinks)
+        self._takers = [_taker(sink) for sink in sinks]
 
     @property
     def waiting(self) -> int:
@@ -82,7 +93,7 @@ class Recorder:
 
     def open(self, verb: Verb, model: str, stream: bool) -> OpenCall:
         """A call has come in."""
-        number, loop = f"{self._prefix}{next(self._numbers):06x}", asyncio.get_running_loop()
+        number, loop = f"{self._prefix}{next(self._numbers)}", asyncio.get_running_loop()
         opened = OpenCall(self, number, verb, model, stream, self.clock(), self.wall(), loop)
         if self._tracers:
             opened.trace = follow(self._tracers, str(model), verb.value)
@@ -102,18 +113,11 @@ class Recorder:
             return Bill(Cost(None, reason)) if opened.status == "succeeded" else None
         assert opened.run is not None, "only what was sent is billed"
         assert opened.run.deployment is not None, "the same"
-        # not the whole call, which is much more: whoever has the answer may keep this for long
-        return Bill(partial(self._price, usage, opened.run.deployment, response, opened.started))
-
-    def _price(self, usage: TokenUsage, deployment: Deployment, response: JsonObject, started: float) -> Cost:
         model, tier = response.get("model"), response.get("service_tier")
-        return self._prices.cost(
-            usage,
-            deployment,
-            model=model if isinstance(model, str) and model else deployment.model,
-            service_tier=tier if isinstance(tier, str) else None,
-            at=started,
-        )
+        named = model if model and isinstance(model, str) else None
+        served = tier if isinstance(tier, str) else None
+        # not the whole call, which is much more: whoever has the answer may keep this for long
+        return Bill(_Pricing(self._prices, usage, opened.run.deployment, named, served, opened.started))
 
     async def flush(self, timeout: float) -> bool:
         """Deliver what waits, and wait until callbacks have had it, `timeout` seconds at most; whether they have."""
@@ -161,22 +165,53 @@ class Recorder:
             return None
         return None if opened.run.deployment is None else self._loads.loader(opened.run.deployment)
 
-    def _deliver(self, opened: OpenCall) -> None:
-        record = record_of(opened, self.policy)
-        if opened.trace is not None:
-            opened.trace.end(record)
-        for sink in self.sinks:
+    def _deliver(self, batch: Sequence[OpenCall]) -> None:
+        records: list[CallRecord] = []
+        policy = self.policy
+        for opened in batch:
             try:
-                sink.take(record)
+                record = record_of(opened, policy)
+                records.append(record)
+                if opened.trace is not None:
+                    opened.trace.end(record)
             except Exception:
-                _log.exception("%s failed to take the record of a call", type(sink).__name__)
+                _log.exception("the record of a call could not be made")
+        for take in self._takers:
+            take(records)
 
-    def _rest(self) -> None:
-        for sink in self._batching:
-            try:
-                sink.rest()
-            except Exception:
-                _log.exception("%s failed to take the records of calls", type(sink).__name__)
+
+class _Pricing(msgspec.Struct):  # made for each call, as `Bill`
+    """All that a call's cost depends on."""
+
+    prices: PriceSource
+    usage: TokenUsage
+    deployment: Deployment
+    model: str | None
+    """What the vendor says answered."""
+    tier: str | None
+    started: float
+
+    def __call__(self) -> Cost:
+        """The cost."""
+        deployment = self.deployment
+        model = self.model or deployment.model
+        return self.prices.cost(self.usage, deployment, model=model, service_tier=self.tier, at=self.started)
+
+
+def _taker(sink: Sink) -> Callable[[Sequence[CallRecord]], None]:
+    """What gives records to `sink`, of which no failure keeps others from theirs."""
+    name = type(sink).__name__
+    if not isinstance(sink, Batching):
+        return partial(one_by_one, sink.take, name)
+    take_all = sink.take_all
+
+    def give(records: Sequence[CallRecord]) -> None:
+        try:
+            take_all(records)
+        except Exception:
+            _log.exception("%s failed to take the records of calls", name)
+
+    return give
 
 
 def _finish(recorder: weakref.ref[Recorder]) -> None:

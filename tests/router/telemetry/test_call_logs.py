@@ -156,6 +156,20 @@ def test_a_log_that_nobody_listens_to_is_not_written(
     assert capsys.readouterr().err == ""
 
 
+def test_a_filter_that_fails_loses_one_line_only(written: Lines, caplog: pytest.LogCaptureFixture) -> None:
+    def first_fails(record: logging.LogRecord) -> bool:
+        if record.call.id == "call_0":  # type: ignore[attr-defined]  # what a call's line has besides
+            raise ZeroDivisionError
+        return True
+
+    logger = logging.getLogger("router.calls")
+    logger.addFilter(first_fails)
+    CallLog().take_all([replace(CALL, id=f"call_{n}") for n in range(3)])
+    logger.removeFilter(first_fails)
+    assert [line["call"]["id"] for line in written.lines] == ["call_1", "call_2"]
+    assert "CallLog failed to take the record of a call" in caplog.text
+
+
 # the formatter
 
 

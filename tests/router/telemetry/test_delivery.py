@@ -2,10 +2,11 @@
 
 import asyncio
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from call_records import CALL
 from routers import create, group, misbehave, serving
 
 from providers.types import Call, Deployment, Verb
@@ -41,7 +42,7 @@ def closed_call(book: Recorder) -> OpenCall:
 
 async def test_a_burst_is_delivered_in_turns() -> None:
     taken: list[str] = []
-    delivery = Delivery(lambda opened: taken.append(opened.id))
+    delivery = Delivery(lambda batch: taken.extend(opened.id for opened in batch))
     book = recorder()
     for _ in range(150):
         delivery.put(closed_call(book))
@@ -50,7 +51,7 @@ async def test_a_burst_is_delivered_in_turns() -> None:
         await asyncio.sleep(0)
         sizes.append(len(taken))
     assert sizes == [64, 128, 150]
-    assert taken == sorted(taken)
+    assert taken == sorted(taken, key=lambda name: int(name.rpartition("_")[2]))
 
 
 async def test_a_call_is_closed_once() -> None:
@@ -64,7 +65,7 @@ async def test_a_call_is_closed_once() -> None:
 
 async def test_what_is_too_many_is_dropped_and_counted() -> None:
     taken: list[OpenCall] = []
-    delivery = Delivery(taken.append, most=2)
+    delivery = Delivery(taken.extend, most=2)
     book = recorder()
     for _ in range(5):
         delivery.put(closed_call(book))
@@ -72,27 +73,59 @@ async def test_what_is_too_many_is_dropped_and_counted() -> None:
     assert (len(taken), delivery.dropped) == (2, 3)
 
 
-async def test_a_record_that_can_not_be_made_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
-    taken: list[OpenCall] = []
+async def test_a_record_that_can_not_be_made_stops_no_other(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends: Iterator[CallRecord | Exception] = iter([ZeroDivisionError(), CALL, CALL])
 
-    def deliver(opened: OpenCall) -> None:
-        if not taken:
-            taken.append(opened)
-            raise ZeroDivisionError
-        taken.append(opened)
+    def made(*_: object) -> CallRecord:
+        end = next(ends)
+        if isinstance(end, Exception):
+            raise end
+        return end
+
+    monkeypatch.setattr("router.telemetry.recorder.record_of", made)
+    taken: list[CallRecord] = []
+    book = Recorder(Free(), Policy(), [Taking(taken)])
+    for _ in range(3):
+        book.open(Verb.CREATE, "gpt", False).failed(ValueError())
+    assert await book.flush(5)
+    assert taken == [CALL, CALL]
+    assert "the record of a call could not be made" in caplog.text
+
+
+class Taking:
+    """A sink that keeps what it gets."""
+
+    def __init__(self, taken: list[CallRecord]) -> None:
+        self._taken = taken
+
+    def attach(self, health: object) -> None:
+        """Nothing is needed of it."""
+
+    def take(self, record: CallRecord) -> None:
+        self._taken.append(record)
+
+
+async def test_a_delivery_that_fails_is_told_and_the_next_one_comes(caplog: pytest.LogCaptureFixture) -> None:
+    sizes: list[int] = []
+
+    def deliver(batch: Sequence[OpenCall]) -> None:
+        sizes.append(len(batch))
+        raise ZeroDivisionError
 
     delivery = Delivery(deliver)
     book = recorder()
-    for _ in range(2):
+    for _ in range(65):
         delivery.put(closed_call(book))
     assert await delivery.flush(5)
-    assert len(taken) == 2
+    assert sizes == [64, 1]
     assert "could not be made" in caplog.text
 
 
 def test_what_is_put_where_no_loop_runs_is_delivered_by_the_next_loop_or_by_draining() -> None:
     taken: list[str] = []
-    delivery = Delivery(lambda opened: taken.append(opened.id))
+    delivery = Delivery(lambda batch: taken.extend(opened.id for opened in batch))
     book = recorder()
 
     async def opened() -> OpenCall:
@@ -115,7 +148,7 @@ def test_what_is_put_where_no_loop_runs_is_delivered_by_the_next_loop_or_by_drai
 
 def test_a_loop_that_has_stopped_holds_nothing_up() -> None:
     taken: list[str] = []
-    delivery = Delivery(lambda opened: taken.append(opened.id))
+    delivery = Delivery(lambda batch: taken.extend(opened.id for opened in batch))
     book = recorder()
     stopped = asyncio.new_event_loop()
 

@@ -30,7 +30,7 @@ async def test_those_before_it_do_not_wait_for_what_a_call_needs() -> None:
     delivered: list[Any] = []
     go = threading.Event()
     needs: dict[Any, Callable[[], object]] = {2: lambda: needs.pop(2) if go.wait(30) else None}
-    delivery = Delivery(delivered.append, lambda opened: needs.get(opened))
+    delivery = Delivery(delivered.extend, lambda opened: needs.get(opened))
     for number in (1, 2, 3):
         delivery.put(call(number))
     await asyncio.sleep(0)
@@ -47,7 +47,7 @@ async def test_whoever_gives_up_waiting_leaves_the_others_theirs() -> None:
     delivered: list[Any] = []
     go = threading.Event()
     needs: dict[Any, Callable[[], object]] = {1: lambda: needs.pop(1) if go.wait(30) else None}
-    delivery = Delivery(delivered.append, lambda opened: needs.get(opened))
+    delivery = Delivery(delivered.extend, lambda opened: needs.get(opened))
     delivery.put(call(1))
     patient = asyncio.ensure_future(delivery.flush(30))
     hasty = asyncio.ensure_future(delivery.flush(30))

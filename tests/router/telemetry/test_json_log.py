@@ -58,10 +58,7 @@ def listening(logger: logging.Logger, *, level: int = logging.NOTSET) -> tuple[J
 
 def tell(*calls: CallRecord) -> None:
     """What a Router does when these are over."""
-    log = CallLog()
-    for call in calls:
-        log.take(call)
-    log.rest()
+    CallLog().take_all(calls)
 
 
 async def test_calls_that_end_together_are_written_together(calls: logging.Logger) -> None:
@@ -84,13 +81,6 @@ async def test_calls_that_end_together_are_written_together(calls: logging.Logge
     ended = datetime.fromisoformat(first["time"]).timestamp()
     assert ended == pytest.approx(first["call"]["started"] + first["call"]["duration"], abs=1e-5)
     assert [line["call"]["end_user"] for line in paper.lines[3:]] == settled
-
-
-def test_more_than_can_wait_is_written_in_between(calls: logging.Logger) -> None:
-    _, paper = listening(calls)
-    tell(*(replace(CALL, id=f"call_{n}") for n in range(200)))
-    assert [line["call"]["id"] for line in paper.lines] == [f"call_{n}" for n in range(200)]
-    assert paper.writes == 4
 
 
 def test_a_line_is_what_the_formatter_makes_of_a_record(calls: logging.Logger) -> None:
@@ -207,30 +197,29 @@ def test_a_stream_that_takes_nothing_harms_nobody(calls: logging.Logger, capsys:
     assert "--- Logging error ---" in capsys.readouterr().err
 
 
-class Restless:
-    """Fails when it is to rest."""
+class Refusing:
+    """Takes nothing."""
 
     def attach(self, health: Callable[[], Sequence[DeploymentHealth]]) -> None:
         """Nothing is needed of it."""
 
     def take(self, record: CallRecord) -> None:
-        """Fine so far."""
+        """It would rather have many."""
 
-    def rest(self) -> None:
+    def take_all(self, records: Sequence[CallRecord]) -> None:
         raise ZeroDivisionError
 
 
-async def test_a_sink_that_fails_at_the_end_of_a_turn_keeps_nobody_from_the_others(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    rested: list[bool] = []
+async def test_a_sink_of_many_records_that_fails_keeps_nobody_from_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    taken: list[str] = []
 
-    class Resting(Restless):
-        def rest(self) -> None:
-            rested.append(True)
+    class Taking(Refusing):
+        def take_all(self, records: Sequence[CallRecord]) -> None:
+            taken.extend(each.model for each in records)
 
-    book = Recorder(Prices(), Policy(), [Restless(), Resting()])
-    book.open(Verb.CREATE, "gpt", False).failed(ValueError())
+    book = Recorder(Prices(), Policy(), [Refusing(), Taking()])
+    for model in ("gpt", "claude"):
+        book.open(Verb.CREATE, model, False).failed(ValueError())
     assert await book.flush(1.0)
-    assert rested
-    assert "Restless failed to take the records of calls" in caplog.text
+    assert taken == ["gpt", "claude"]
+    assert "Refusing failed to take the records of calls" in caplog.text

@@ -8,8 +8,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from call_records import CALL
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from routers import create, entry, group, misbehave, serving
 
 from providers.types import Deployment
@@ -99,17 +101,16 @@ def test_the_sum_over_each_kind_is_the_sum_over_the_records(found: list[CallReco
 
 def test_who_had_no_call_for_the_longest_time_is_listed_no_more() -> None:
     sink = SpendSink(2)
-    plain: dict[str, Any] = dict.fromkeys(
-        ("deployment_id", "provider", "deployment_model", "first_event")
-    ) | dict.fromkeys(("started", "queued", "duration"), 0.0)
-    for user in ("ann", "bob", "ann", "eve", "ann", "bob"):
-        sink.take(
-            CallRecord(
-                id="c", verb="create", status="succeeded", model="m", group="g", stream=False, end_user=user, **plain
-            )
-        )
-    calls = {name: each.calls for name, each in sink.spend().end_users.items()}
-    assert calls == {"ann": 3, "bob": 1, OTHERS: 2}
+
+    def listed(*users: str) -> dict[str, int]:
+        for user in users:
+            sink.take(replace(CALL, end_user=user))
+        return {name: each.calls for name, each in sink.spend().end_users.items()}
+
+    assert listed("ann", "bob", "ann", "eve", "ann", "bob") == {"ann": 3, "bob": 2, OTHERS: 1}
+    assert listed("ann") == {"bob": 2, "ann": 4, OTHERS: 1}
+    assert listed("bob", "joe", "bob") == {"joe": 1, "bob": 4, OTHERS: 5}
+    assert listed("zoe", "joe") == {"zoe": 1, "joe": 2, OTHERS: 9}
 
 
 class FlatRate:
