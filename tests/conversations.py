@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from proxies import proxying
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 from routers import AFFINITY, group
 
 from providers.simulated import Behaviour, SimulatedUpstream
@@ -18,6 +18,20 @@ from router.proxy.settings import ProxySettings
 
 KEY = "sk-proxy-0123456789abcdef"
 """What clients show the proxy."""
+CALL = 'Please call weather with {"city": "Paris"}'
+"""Has a simulated deployment call the tool."""
+
+
+class City(BaseModel):
+    """What a structured answer holds."""
+
+    name: str
+    people: int
+
+
+def weather(city: str) -> str:
+    """The weather of a city."""
+    return f"sunny in {city}"
 
 
 @dataclass(frozen=True)

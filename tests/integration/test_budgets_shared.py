@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator
 from functools import partial
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,14 +32,6 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     yield {"alone": f"redis://127.0.0.1:{server.port}", "cluster": cluster.url}
     server.kill()
     cluster.kill()
-
-
-@pytest.fixture
-def frail(tmp_path: Path) -> Iterator[Server]:
-    """One for a test to mistreat."""
-    server = Server(tmp_path).start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture(params=["alone", "cluster"])

@@ -1,6 +1,6 @@
 """OpenAI's Agents SDK holds conversations through the proxy."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,30 +13,9 @@ from agents import (
     SQLiteSession,
     function_tool,
 )
-from conversations import KEY, House, house
+from conversations import CALL, KEY, City, House, weather
 from openai import AsyncOpenAI
 from openai.types.shared import Reasoning
-from pydantic import BaseModel
-
-CALL = 'Please call weather with {"city": "Paris"}'
-
-
-class City(BaseModel):
-    """What a structured answer holds."""
-
-    name: str
-    people: int
-
-
-def weather(city: str) -> str:
-    """The weather of a city."""
-    return f"sunny in {city}"
-
-
-@pytest.fixture
-def home() -> Iterator[House]:
-    with house() as made:
-        yield made
 
 
 @pytest.fixture

@@ -6,12 +6,11 @@ from typing import Any
 
 import httpx2
 import pytest
-from conversations import KEY, House, house
+from conversations import CALL, KEY, City, House
 from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_openai import ChatOpenAI
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
-CALL = 'Please call weather with {"city": "Paris"}'
 WEATHER = {
     "type": "function",
     "function": {
@@ -20,19 +19,6 @@ WEATHER = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     },
 }
-
-
-class City(BaseModel):
-    """What a structured answer holds."""
-
-    name: str
-    people: int
-
-
-@pytest.fixture
-def home() -> Iterator[House]:
-    with house() as made:
-        yield made
 
 
 @pytest.fixture

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conversations import KEY, House, house
+from conversations import CALL, KEY, City, House
 from openai import AsyncOpenAI, OpenAI
-from pydantic import BaseModel
 
 WEATHER: Any = {
     "type": "function",
@@ -20,21 +19,7 @@ WEATHER: Any = {
         "additionalProperties": False,
     },
 }
-CALL = 'Please call weather with {"city": "Paris"}'
 THINKING: Any = {"reasoning": {"effort": "low", "summary": "auto"}, "include": ["reasoning.encrypted_content"]}
-
-
-class City(BaseModel):
-    """What a structured answer holds."""
-
-    name: str
-    people: int
-
-
-@pytest.fixture
-def home() -> Iterator[House]:
-    with house() as made:
-        yield made
 
 
 @pytest.fixture

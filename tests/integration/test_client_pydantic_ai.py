@@ -1,35 +1,14 @@
 """Pydantic AI holds conversations through the proxy."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from conversations import KEY, House, house
+from conversations import CALL, KEY, City, House, weather
 from openai import AsyncOpenAI
-from pydantic import BaseModel
 from pydantic_ai import Agent, NativeOutput
 from pydantic_ai.models.openai import OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
-
-CALL = 'Please call weather with {"city": "Paris"}'
-
-
-class City(BaseModel):
-    """What a structured answer holds."""
-
-    name: str
-    people: int
-
-
-def weather(city: str) -> str:
-    """The weather of a city."""
-    return f"sunny in {city}"
-
-
-@pytest.fixture
-def home() -> Iterator[House]:
-    with house() as made:
-        yield made
 
 
 @pytest.fixture

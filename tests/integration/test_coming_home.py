@@ -23,13 +23,6 @@ _prefixes = count()
 
 
 @pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture(scope="module")
 def threads() -> Iterator[list[SimulatedUpstream]]:
     """Five deployments in threads of their own."""
     with ExitStack() as stack:

@@ -1,7 +1,7 @@
 """A conversation lives at the deployment that made it: every verb finds it there, over any store, in any process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from itertools import count
 from typing import Any
@@ -29,13 +29,6 @@ STORES = ("memory", "redis", "signed-id")
 STRANGERS: tuple[dict[str, Any], ...] = ({"affinity_scope": "yours"}, {})
 every_act = pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__)
 _prefixes = count()
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture(params=STORES)

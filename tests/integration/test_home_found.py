@@ -1,7 +1,7 @@
 """An id that nobody remembers, as after a restart: its home is asked for, within bounds, or learnt from a call."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from itertools import count
 from typing import Any
@@ -17,13 +17,6 @@ from router import APIError, BadRequestError, PreviousResponseNotFoundError, Res
 
 FLEET = 4
 _prefixes = count()
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What one tenant makes does not exist for another, nor for a call without one: by any verb, over any store."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import count
 from typing import Any
 
@@ -15,13 +15,6 @@ from router import APIError, Router
 
 STORES = ("memory", "redis", "signed-id")
 _prefixes = count()
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture(params=STORES)

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import random
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from itertools import count
 from typing import Any
@@ -20,13 +20,6 @@ from providers.types import Call, Deployment
 from router import APIError, InternalServerError, ResponseStream, Router
 
 _prefixes = count()
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.kill()
 
 
 class Slow(PreCallCheck):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -26,18 +26,6 @@ from router import (
 pytestmark = pytest.mark.usefixtures("forgetful")
 _prefixes = count()
 CHECKS: tuple[tuple[str, ...], ...] = ((), AFFINITY)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("redis")
-
-
-@pytest.fixture(scope="module")
-def redis(folder: Path) -> Iterator[Server]:
-    server = Server(folder).start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture

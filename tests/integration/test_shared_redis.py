@@ -2,10 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,27 +16,6 @@ from providers.simulated import SimulatedUpstream
 from router import APIError, InternalServerError, RateLimitError, Router
 
 _prefixes = count()
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("redis")
-
-
-@pytest.fixture(scope="module")
-def redis(folder: Path) -> Iterator[Server]:
-    """One that nobody stops."""
-    server = Server(folder).start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
-def frail(folder: Path) -> Iterator[Server]:
-    """One for a test to mistreat."""
-    server = Server(folder).start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture
