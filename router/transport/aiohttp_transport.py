@@ -20,6 +20,7 @@ from router.transport import faults
 from router.transport.base import MAX_BODY, OpenReply
 from router.transport.sessions import ONCE, LoopSession, Sessions
 from router.transport.targets import resolver
+from router.transport.whole import whole
 
 _AT_ONCE = 1024 * 1024
 """Bytes of a request that are written in one go; aiohttp feeds more than that to the socket in pieces."""
@@ -102,7 +103,7 @@ class AiohttpReply:
     async def read(self) -> bytes:
         """See `OpenReply.read`."""
         try:
-            body = await self._whole()
+            body = await whole(self, self._url, self._limit)
         except BaseException:
             self.abort()
             raise
@@ -138,19 +139,6 @@ class AiohttpReply:
         if not self._ended:
             self._ended = True
             self._session.drop_soon(self._response)
-
-    async def _whole(self) -> bytes:
-        announced = self._response.content_length
-        if announced is not None and announced > self._limit:
-            raise faults.too_large(self._url, self._limit)
-        parts: list[bytes] = []
-        size = 0
-        while part := await self.chunk():
-            parts.append(part)
-            size += len(part)
-            if size > self._limit:
-                raise faults.too_large(self._url, self._limit)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _finish(self) -> None:
         self._ended = True

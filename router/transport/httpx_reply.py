@@ -10,6 +10,7 @@ from typing import cast
 import httpx
 
 from router.transport import faults
+from router.transport.whole import whole
 
 _CLOSING = 1.0
 """Seconds that closing one reply may take."""
@@ -36,7 +37,7 @@ class HttpxReply:
     async def read(self) -> bytes:
         """See `OpenReply.read`."""
         try:
-            return await self._whole()
+            return await whole(self, self._url, self._limit)
         except BaseException:
             self.abort()
             raise
@@ -75,19 +76,6 @@ class HttpxReply:
             return False
         self._ended = self._broken = True
         return True
-
-    async def _whole(self) -> bytes:
-        announced = self.headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._limit:
-            raise faults.too_large(self._url, self._limit)
-        parts: list[bytes] = []
-        size = 0
-        while part := await self.chunk():
-            parts.append(part)
-            size += len(part)
-            if size > self._limit:
-                raise faults.too_large(self._url, self._limit)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _close_soon(loop: asyncio.AbstractEventLoop, response: httpx.Response, parts: AsyncGenerator[bytes, None]) -> None:

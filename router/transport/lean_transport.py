@@ -25,6 +25,7 @@ from router.transport import faults
 from router.transport.aiohttp_transport import AiohttpTransport
 from router.transport.base import MAX_BODY, OpenReply
 from router.transport.targets import Target, resolver
+from router.transport.whole import whole
 from router.transport.wire import Wire
 
 _KEEPALIVE = 60.0
@@ -147,21 +148,11 @@ class LeanReply:
 
     async def read(self) -> bytes:
         """See `OpenReply.read`."""
-        announced = self.headers.get("content-length", "0")
-        parts: list[bytes] = []
-        size = 0
         try:
-            if announced.isdigit() and int(announced) > self._limit:
-                raise faults.too_large(self._url, self._limit)
-            while part := await self.chunk():
-                parts.append(part)
-                size += len(part)
-                if size > self._limit:
-                    raise faults.too_large(self._url, self._limit)
+            return await whole(self, self._url, self._limit)
         except BaseException:
             self.abort()
             raise
-        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def chunk(self) -> bytes:
         """See `OpenReply.chunk`. Everything that has arrived comes at once."""
