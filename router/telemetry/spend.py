@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -19,7 +19,6 @@ NONE: Final = "(none)"
 MOST_ENTRIES: Final = 10_000
 """Entries of one kind that are kept; beyond them, the one that had no call for the longest time goes to `OTHERS`."""
 _MOST_PLACES: Final = 1_000
-_Place: TypeAlias = "tuple[str, str | None, str | None, str | None, tuple[str, ...]]"
 
 
 class Totals(msgspec.Struct, frozen=True):
@@ -113,11 +112,6 @@ class _Kind:
             sums.move_to_end(name)
         return found
 
-    def touch(self, name: str) -> None:
-        """It has had a call, if it is listed."""
-        if name in self._sums:
-            self._sums.move_to_end(name)
-
     def totals(self) -> dict[str, Totals]:
         found = {name: each.totals() for name, each in self._sums.items()}
         if self._others.calls:
@@ -132,9 +126,9 @@ class SpendSink:
         """`most`: entries of one kind."""
         self._lock = threading.Lock()
         self._total = _Sum()
-        self._places: dict[_Place, _Sum] = {}
-        """Sums that are yet to be added to the total and to those of each kind: calls that have all of it in common
-        are added up only once. Who had a call last is last."""
+        self._places: dict[tuple[str, str | None, str | None], _Sum] = {}
+        """Sums that are yet to be added to the total and to those of a group, a deployment and a provider: they are
+        the same calls, and so are added up only once."""
         self._groups, self._deployments, self._providers, self._end_users, self._tags = (_Kind(most) for _ in range(5))
 
     def attach(self, health: Callable[[], Sequence[DeploymentHealth]]) -> None:
@@ -147,16 +141,11 @@ class SpendSink:
     def take_all(self, records: Sequence[CallRecord]) -> None:
         """Add calls."""
         with self._lock:
-            places = self._places
             for record in records:
-                place = record.group, record.deployment_id, record.provider, record.end_user, record.tags
-                found = places.pop(place, None)
-                if found is None:
-                    if len(places) >= _MOST_PLACES:
-                        self._share()
-                    found = _Sum()
-                places[place] = found
-                found.add(record)
+                self._place(record).add(record)
+                self._end_users.of(record.end_user or NONE).add(record)
+                for tag in _once(record.tags):
+                    self._tags.of(tag).add(record)
 
     def brief(self) -> tuple[Totals, dict[str, Totals]]:
         """The totals by now, and those of deployments; quick, however many end users there are. From any thread."""
@@ -171,23 +160,25 @@ class SpendSink:
             kinds = self._groups, self._deployments, self._providers, self._end_users, self._tags
             return Spend(self._total.totals(), *(kind.totals() for kind in kinds))
 
-    def _share(self) -> None:
-        places = self._places
-        for place in places:  # before any is added that could take the room of one that has just had a call
-            for kind, name in self._entries(place):
-                kind.touch(name)
-        for place, found in places.items():
-            self._total.take_over(found)
-            for kind, name in self._entries(place):
-                kind.of(name).take_over(found)
-        places.clear()
+    # with the lock held
 
-    def _entries(self, place: _Place) -> Iterator[tuple[_Kind, str]]:
-        """Under what the calls of one place are listed."""
-        group, deployment, provider, end_user, tags = place
-        yield self._groups, group or NONE
-        yield self._deployments, deployment or NONE
-        yield self._providers, provider or NONE
-        yield self._end_users, end_user or NONE
-        for tag in dict.fromkeys(tags):
-            yield self._tags, tag
+    def _place(self, record: CallRecord) -> _Sum:
+        place = record.group, record.deployment_id, record.provider
+        found = self._places.get(place)
+        if found is None:
+            if len(self._places) >= _MOST_PLACES:
+                self._share()
+            found = self._places[place] = _Sum()
+        return found
+
+    def _share(self) -> None:
+        for (group, deployment, provider), found in self._places.items():
+            self._total.take_over(found)
+            self._groups.of(group or NONE).take_over(found)
+            self._deployments.of(deployment or NONE).take_over(found)
+            self._providers.of(provider or NONE).take_over(found)
+        self._places.clear()
+
+
+def _once(tags: tuple[str, ...]) -> Iterable[str]:
+    return tags if len(tags) < 2 else dict.fromkeys(tags)

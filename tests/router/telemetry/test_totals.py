@@ -107,10 +107,8 @@ def test_who_had_no_call_for_the_longest_time_is_listed_no_more() -> None:
             sink.take(replace(CALL, end_user=user))
         return {name: each.calls for name, each in sink.spend().end_users.items()}
 
-    assert listed("ann", "bob", "ann", "eve", "ann", "bob") == {"ann": 3, "bob": 2, OTHERS: 1}
-    assert listed("ann") == {"bob": 2, "ann": 4, OTHERS: 1}
-    assert listed("bob", "joe", "bob") == {"joe": 1, "bob": 4, OTHERS: 5}
-    assert listed("zoe", "joe") == {"zoe": 1, "joe": 2, OTHERS: 9}
+    assert listed("ann", "bob", "ann", "eve", "ann", "bob") == {"ann": 3, "bob": 1, OTHERS: 2}
+    assert listed("ann", "joe") == {"ann": 4, "joe": 1, OTHERS: 3}
 
 
 class FlatRate:
