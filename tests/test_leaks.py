@@ -9,9 +9,9 @@ TESTS = Path(__file__).parent
 
 LEAKY = """
 import asyncio, socket, threading
-import conftest
+import conftest, leftovers
 
-conftest.GRACE = 0.05
+conftest.GRACE = leftovers.GRACE = 0.05
 kept = []
 release = threading.Event()
 
@@ -43,8 +43,9 @@ def test_what_a_test_leaves_behind_fails_it(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
     )
-    command = [sys.executable, "-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", "--import-mode=importlib"]
-    env = os.environ | {"PYTHONPATH": str(TESTS)}
+    plugins = ("-p", "pytest_asyncio.plugin", "-p", "conftest")  # and no others, which take long to load
+    command = [sys.executable, "-m", "pytest", *plugins, "--import-mode=importlib"]
+    env = os.environ | {"PYTHONPATH": str(TESTS), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100, check=False)
     assert "ERROR test_leaky.py::test_task - AssertionError: tasks left running" in run.stdout, run.stdout + run.stderr
     assert "ERROR test_leaky.py::test_thread - AssertionError: threads left running" in run.stdout, run.stdout

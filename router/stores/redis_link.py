@@ -22,6 +22,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from router.stores.background import Background
+from router.stores.bound import Bound
 from router.stores.circuit import Circuit
 from router.stores.redis_client import Command, RedisClient
 from router.stores.redis_url import RedisSettings
@@ -130,12 +131,8 @@ class RedisLink:
         client: RedisClient | None = None
         try:
             client = self._client()
-            before = _cancellations()
-            async with asyncio.timeout(self.timeout):
-                answer = await ask(client)
-                if _cancellations() > before:  # swallowed by `asyncio.wait_for` of Python 3.11, which redis-py uses
-                    raise asyncio.CancelledError
-                return answer
+            with Bound(self.timeout):
+                return await ask(client)
         except Exception as error:
             self._give_up(client, error)
             raise OutageError from None
@@ -218,20 +215,15 @@ class RedisLink:
             return
 
     async def _check(self, client: RedisClient) -> None:
-        async with asyncio.timeout(max(PROBE_BOUND, self.timeout)):
+        with Bound(max(PROBE_BOUND, self.timeout)):
             await client.ping()
             for tenant in self._tenants:
                 for command in tenant.probes():
                     await client.run(command)
 
     async def _catch_up(self, client: RedisClient, commands: Sequence[Command]) -> list[object]:
-        async with asyncio.timeout(self.timeout):
+        with Bound(self.timeout):
             return await _send_all(client, commands)
-
-
-def _cancellations() -> int:
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
 
 
 async def _send_all(client: RedisClient, commands: Sequence[Command]) -> list[object]:
