@@ -14,7 +14,7 @@ import yaml
 from traces import AFFINITY, attempt, call, entries, failed
 
 from router.cli import explain, main
-from router.telemetry.traced import Header
+from router.telemetry.traced import FORMAT, VERSION, Header
 
 ROOT = Path(__file__).parents[3]
 
@@ -30,7 +30,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ]
     calls += [call(20 + index, "ab"[index % 2], previous_response_id=f"r{index}") for index in range(20)]
     calls += [failed(5, attempt("a", 0.1, "InternalServerError"))]
-    lines = [msgspec.json.encode(each) for each in (Header(), *calls)]
+    lines = [msgspec.json.encode(each) for each in (Header(FORMAT, VERSION), *calls)]
     (tmp_path / "monday.trace").write_bytes(b"\n".join([*lines, b""]))
     for name, served_by in (("now", "ab"), ("then", "abc")):
         content = {"model_list": entries(*served_by), "router_settings": AFFINITY}

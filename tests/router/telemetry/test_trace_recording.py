@@ -268,6 +268,8 @@ def test_a_trace_is_gone_on_with(path: Path) -> None:
     ("content", "said"),
     [
         ("hello\n", "is no trace; give the path of one that Router.record wrote"),
+        ('{"level": "INFO", "message": "a log"}\n', "is no trace; give the path of one that Router.record wrote"),
+        ('{"version": 1}\n', "is no trace; give the path of one that Router.record wrote"),
         ('{"format": "other"}\n', "is no trace; give the path of one that Router.record wrote"),
         ('{"format": "homing-trace", "version": 9}\n', "is a trace of version 9, and this is about version 1"),
     ],
