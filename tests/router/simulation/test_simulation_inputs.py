@@ -181,6 +181,9 @@ def test_the_routers_own_errors_are_those_of_a_router() -> None:
     with pytest.raises(ConfigurationError) as error:
         Router([], routing_strategy="fastest")
     assert str(simulated_error.value) == str(error.value)
+    with pytest.raises(ConfigurationError) as one_of_two:
+        simulate([call(0)], [config(entries("a")), config(entries("a"), routing_strategy="fastest")])
+    assert str(one_of_two.value) == f"config 2: {error.value}"
 
 
 def test_health_checks_have_nobody_to_ask() -> None:
