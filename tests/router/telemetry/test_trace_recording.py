@@ -231,7 +231,10 @@ def test_a_name_that_is_no_text_costs_its_own_line_alone(path: Path, caplog: pyt
     assert len(caplog.records) == 1
 
 
-def test_what_comes_after_the_end_is_counted(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_comes_after_the_end_is_counted(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PERIOD", 0.01)  # for which its thread lives on
     recording = TraceRecording(path)
     recording.close()
     recording.take(record())
