@@ -19,6 +19,7 @@ from router.pricing.prices import Prices
 from router.simulation.chance import draw
 from router.simulation.figures import Percentiles
 from router.simulation.past import Past, Service
+from router.simulation.replay import Replay
 
 
 def test_where_nothing_changes_calls_take_what_they_took() -> None:
@@ -226,6 +227,10 @@ def test_the_result_is_data_and_reads_well() -> None:
     assert data["seed"] == 0
     assert repr(found) == "<Simulation of 2 calls under config 1, config 2>"
     assert isinstance(found, Simulation)
+
+
+def test_what_was_replayed_is_not_put_into_words_by_whoever_names_its_task() -> None:
+    assert len(repr(Replay((call(0),), (b"x" * 1000,), ()))) < 200
 
 
 def test_nothing_of_it_is_loaded_before_it_is_asked_for() -> None:
