@@ -246,7 +246,7 @@ async def test_what_is_no_name_is_one_clear_error(wrong: Any) -> None:
             router.aget_responses("resp_1", model=wrong),
         ]
         for each in asked:
-            with pytest.raises(BadRequestError, match="^model: must be the name of a group, not "):
+            with pytest.raises(BadRequestError, match=r"^model: must be the name of a group, not "):
                 await each
 
 

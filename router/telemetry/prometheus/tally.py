@@ -208,7 +208,7 @@ class Tally:
 
 
 def _bounded(name: str, known: set[str], most: int) -> str:
-    """`name`, which is `known` from now on; or `(other)`, if it comes after `most` more than the one there always is."""
+    """`name`, which is `known` from now on; or `(other)`, if there are `most` beside the one there always is."""
     if name not in known:
         if len(known) > most:
             return OTHER

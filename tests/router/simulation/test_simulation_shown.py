@@ -63,7 +63,7 @@ def test_what_there_is_not_has_no_row_and_what_is_not_known_says_so() -> None:
     nothing = figures("now", {}, latency=None, first_output=None, cost=0, unpriced=3, follow_ups=0, home=0, breaks=0)
     streams = figures("recorded", first_output=Percentiles(1, 1, 1), left=2, errors={"RateLimitError": 7}, failures=7)
     found = rows(text([streams, nothing], []))
-    assert list(found)[3:6] == ["failed", "RateLimitError", "left by their callers"], "errors below what they are part of"
+    assert list(found)[3:6] == ["failed", "RateLimitError", "left by their callers"]
     assert found["latency p50"] == ["1.00", "s", "–"]
     assert found["first output p90"] == ["1.00", "s", "–"]
     assert found["served by a"] == ["60.0%", "–"]
