@@ -92,13 +92,14 @@ class Explanation:
         for option in self.options:
             preferred = ", preferred" if option.deployment_id in self.preferred else ""
             lines.append(f"  {option.deployment_id}: {option.reason}{preferred}")
-        lines.append(f"  {self._end()}")
+        lines.append(f"  {self.outcome}")
         if self.fallbacks:
             lines.append(f"  then: {', '.join(self.fallbacks)}")
         return "\n".join(lines)
 
-    def _end(self) -> str:
-        """What becomes of it in this group."""
+    @property
+    def outcome(self) -> str:
+        """What becomes of it in this group, in words."""
         if self.error is not None:
             return f"refused: {self.error}"
         if not self.candidates:

@@ -31,6 +31,7 @@ from router.telemetry.callbacks import CallbackStats
 from router.telemetry.recorder import Recorder
 from router.telemetry.spend import Spend, SpendSink
 from router.telemetry.trace import TraceRecording
+from router.verbs import UNSET
 
 FLUSH = 5.0
 """Seconds that closing, and `flush`, wait for callbacks to take their records."""
@@ -115,15 +116,17 @@ class Operations:
         """
         return self._budgeting.check.states()
 
-    async def aexplain(self, model: str, **params: Any) -> Explanation:
+    async def aexplain(self, model: str, input: Any = UNSET, *, stream: bool = False, **params: Any) -> Explanation:
         """Where a call to create a response would go now, and why, without sending it.
 
         Takes what `aresponses` takes. Raises `UnknownModelError`, `BadRequestError` for arguments that are wrong.
         """
+        if input is not UNSET:
+            params["input"] = input
         request = Request(Verb.CREATE, model, params)
         registry = self._registry
         found = registry.resolve(model)
-        call = request.call(stream=False, group=found.group, wildcard=found.wildcard)
+        call = request.call(stream=stream, group=found.group, wildcard=found.wildcard)
         home = request.home(self._homes.get(found.group, self._home))
         call = call if home is None else replace(call, home=home)
         plan = Plan(request.policy(self._policies.get(found.group, self._policy), found.group), Target(found.group))
@@ -140,9 +143,9 @@ class Operations:
                 return sink.exposition()
         raise ConfigurationError('nobody counts for Prometheus; construct the Router with callbacks=["prometheus"]')
 
-    def explain(self, model: str, **params: Any) -> Explanation:
+    def explain(self, model: str, input: Any = UNSET, *, stream: bool = False, **params: Any) -> Explanation:
         """As `aexplain`, for synchronous callers."""
-        return self._portal.run(self.aexplain(model, **params))
+        return self._portal.run(self.aexplain(model, input, stream=stream, **params))
 
     def record(self, path: str | os.PathLike[str]) -> TraceRecording:
         """Write each call from now on to a trace, for `router.simulate`, until the recording is closed.

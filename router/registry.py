@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from providers.errors import ConfigurationError, UnknownModelError
+from providers.errors import BadRequestError, ConfigurationError, UnknownModelError
 from providers.types import Deployment
 from router.hints import did_you_mean
 
@@ -98,8 +98,11 @@ class Registry:
     def resolve(self, name: str) -> Resolution:
         """What `name` stands for: a group, an alias, a deployment's id, or what the most specific wildcard matches.
 
-        Raises `UnknownModelError`.
+        Raises `UnknownModelError`, and `BadRequestError` for what is no name.
         """
+        if not isinstance(name, str):
+            said = f"model: must be the name of a group, not {name!r}"
+            raise BadRequestError(said, param="model", code="invalid_argument")
         found = self._exact.get(name) or self._match(name)
         if found is None:
             raise UnknownModelError(

@@ -11,7 +11,8 @@ from providers.views import CompactedResponse, Deleted, InputTokens, ItemPage, R
 from router.stream import ResponseStream
 from router.sync import Portal, SyncResponseStream
 
-_UNSET: Any = object()
+UNSET: Any = object()
+"""Stands for an argument that was not given."""
 
 
 class Verbs(ABC):
@@ -46,7 +47,7 @@ class Verbs(ABC):
         self, model: str, input: Any = ..., *, stream: bool, **params: Any
     ) -> Response | ResponseStream: ...
     async def aresponses(
-        self, model: str, input: Any = _UNSET, *, stream: bool = False, **params: Any
+        self, model: str, input: Any = UNSET, *, stream: bool = False, **params: Any
     ) -> Response | ResponseStream:
         """Create a response; streamed, an async iterator of its events.
 
@@ -54,19 +55,19 @@ class Verbs(ABC):
         `router.request.ROUTING` are the Router's (`timeout`, `fallbacks`, `extra_headers`, …); all others go upstream
         as they are, unknown ones too. Raises the `APIError` the call ended with; its `attempts` say what was tried.
         """
-        if input is not _UNSET:
+        if input is not UNSET:
             params["input"] = input
         return cast("Response | ResponseStream", await self._create(Verb.CREATE, model, params, stream=stream))
 
-    async def acompact_responses(self, model: str, input: Any = _UNSET, **params: Any) -> CompactedResponse:
+    async def acompact_responses(self, model: str, input: Any = UNSET, **params: Any) -> CompactedResponse:
         """Compact a conversation into fewer tokens. Arguments and errors as of `aresponses`."""
-        if input is not _UNSET:
+        if input is not UNSET:
             params["input"] = input
         return cast("CompactedResponse", await self._create(Verb.COMPACT, model, params))
 
-    async def acount_input_tokens(self, model: str, input: Any = _UNSET, **params: Any) -> InputTokens:
+    async def acount_input_tokens(self, model: str, input: Any = UNSET, **params: Any) -> InputTokens:
         """Have the input's tokens counted by a deployment. Arguments and errors as of `aresponses`."""
-        if input is not _UNSET:
+        if input is not UNSET:
             params["input"] = input
         return cast("InputTokens", await self._create(Verb.INPUT_TOKENS, model, params))
 
@@ -109,18 +110,18 @@ class Verbs(ABC):
         self, model: str, input: Any = ..., *, stream: bool, **params: Any
     ) -> Response | SyncResponseStream: ...
     def responses(
-        self, model: str, input: Any = _UNSET, *, stream: bool = False, **params: Any
+        self, model: str, input: Any = UNSET, *, stream: bool = False, **params: Any
     ) -> Response | SyncResponseStream:
         """As `aresponses`; streamed, an iterator of events."""
-        if input is not _UNSET:
+        if input is not UNSET:
             params["input"] = input
         return self._run(self._create(Verb.CREATE, model, params, stream=stream))
 
-    def compact_responses(self, model: str, input: Any = _UNSET, **params: Any) -> CompactedResponse:
+    def compact_responses(self, model: str, input: Any = UNSET, **params: Any) -> CompactedResponse:
         """As `acompact_responses`."""
         return self._portal.run(self.acompact_responses(model, input, **params))
 
-    def count_input_tokens(self, model: str, input: Any = _UNSET, **params: Any) -> InputTokens:
+    def count_input_tokens(self, model: str, input: Any = UNSET, **params: Any) -> InputTokens:
         """As `acount_input_tokens`."""
         return self._portal.run(self.acount_input_tokens(model, input, **params))
 

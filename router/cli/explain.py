@@ -7,7 +7,6 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from rich.text import Text
 
 from providers.errors import APIError, ConfigurationError
@@ -72,17 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"homing explain: {error}", file=sys.stderr)
         return exits.USAGE
     if arguments.json:
-        print(json.dumps(msgspec.to_builtins(found, enc_hook=_error), indent=2))
+        print(json.dumps(found.to_dict(), indent=2))
     else:
         _show(found, config.notes)
     return exits.OK if any(option.usable for option in found.options) else exits.FOUND
-
-
-def _error(value: object) -> object:
-    """What is no data by itself: the error that a check refuses with."""
-    if isinstance(value, APIError):
-        return {"type": type(value).__name__, "status": value.status_code, "code": value.code, "message": value.message}
-    return str(value)
 
 
 def _show(found: Explanation, notes: tuple[str, ...]) -> None:
@@ -96,7 +88,8 @@ def _show(found: Explanation, notes: tuple[str, ...]) -> None:
         mark = Text("yes", "green") if option.usable else Text("not now" if option.may_serve else "no", "red")
         table.add_row(Text(option.deployment_id), mark, Text(option.reason + preferred), Text(option.dialect))
     out.print(table)
-    if found.error is not None:
-        out.print(Text(f"refused: {found.error}", "red"))
+    out.print(Text(found.outcome, "" if found.candidates else "red"))
+    if found.fallbacks:
+        out.print(Text(f"then: {', '.join(found.fallbacks)}"))
     for note in notes:
         out.print(Text(f"note: {note}", "dim"))

@@ -72,21 +72,32 @@ def run(arguments: argparse.Namespace) -> int:
     """Simulate, and print; 0, or 2 if the trace or a configuration can't be used, or a file can't be written."""
     try:
         found = _simulated(arguments)
+    except ConfigurationError as error:
+        print(f"homing simulate: {error}", file=sys.stderr)
+        return exits.USAGE
+    problem = _write(found, arguments)
+    if arguments.json:
+        print(json.dumps(found.to_dict(), indent=2))
+    else:
+        _show(found)
+    if problem:  # no reason to lose what took so long
+        print(f"homing simulate: {problem}", file=sys.stderr)
+        return exits.USAGE
+    return exits.OK
+
+
+def _write(found: Simulation, arguments: argparse.Namespace) -> str:
+    """Write the files that are asked for; what is wrong with one, or nothing."""
+    try:
         if arguments.decisions:
             Path(arguments.decisions).write_bytes(found.decisions)
         if arguments.plot:
             found.plot(arguments.plot)
     except ConfigurationError as error:
-        print(f"homing simulate: {error}", file=sys.stderr)
-        return exits.USAGE
+        return str(error)
     except OSError as error:
-        print(f"homing simulate: {arguments.decisions}: can't be written: {error.strerror}", file=sys.stderr)
-        return exits.USAGE
-    if arguments.json:
-        print(json.dumps(found.to_dict(), indent=2))
-    else:
-        _show(found)
-    return exits.OK
+        return f"{arguments.decisions}: can't be written: {error.strerror}"
+    return ""
 
 
 def _simulated(arguments: argparse.Namespace) -> Simulation:

@@ -54,7 +54,12 @@ def simulate(
             if progress is not None:
                 progress(name, begun, len(read.calls))
 
-        replays.append(_apart(read, history, each, seed, told))
+        try:
+            replays.append(_apart(read, history, each, seed, told))
+        except ConfigurationError as error:
+            if len(prepared) == 1:
+                raise
+            raise ConfigurationError(f"{each.name}: {error}") from None
     return _result(read, prepared, replays, seed)
 
 

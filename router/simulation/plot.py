@@ -100,7 +100,7 @@ def _draw_times(
         colour, hatch = _look(index)
         bars = axes.bar(places, heights, _BAR / len(columns), color=colour, hatch=hatch)
         labels = ["" if found is None else f"{height:.3g}" for height in heights]
-        axes.bar_label(bars, labels, padding=2, fontsize=7, color="#444444", rotation=90 if len(columns) > 3 else 0)
+        axes.bar_label(bars, labels, padding=2, fontsize=7, color="#444444", rotation=90 if len(columns) > 2 else 0)
     axes.set_xticks(range(len(_PERCENTILES)), _PERCENTILES)
     axes.margins(y=0.12)
     axes.set_ylabel("seconds")
@@ -122,8 +122,9 @@ def _look(index: int) -> tuple[str, str]:
 
 
 def _short(name: str) -> str:
-    # `$` would begin a formula
-    return (name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2]}…{name[-_LONGEST // 2 :]}").replace("$", r"\$")
+    short = name if len(name) <= _LONGEST else f"{name[: _LONGEST // 2]}…{name[-_LONGEST // 2 :]}"
+    # `$` would begin a formula, and `_` would keep it out of the legend
+    return f"{' ' * short.startswith('_')}{short}".replace("$", r"\$")
 
 
 def _tidy(axes: Axes, along: str) -> None:

@@ -36,7 +36,7 @@ _EVERY: Final = 100
 """Calls after which progress is told."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)  # asyncio asks for it twice, and it would be larger than all else
 class Replay:
     """What became of the calls of a trace under another configuration."""
 

@@ -62,12 +62,12 @@ def _sections(columns: Sequence[Figures]) -> Iterator[list[_Row]]:
     yield [
         ("calls", lambda each: f"{each.calls:,}", None),
         ("failed", lambda each: _part(each.failures, each.calls), lambda each: each.failures),
+        *(_error(name) for name in _all(columns, lambda each: each.errors)),
         *(
             [("left by their callers", lambda each: f"{each.left:,}", None)]
             if any(each.left for each in columns)
             else []
         ),
-        *(_error(name) for name in _all(columns, lambda each: each.errors)),
     ]
     names = list(_all(columns, lambda each: each.shares))
     yield [

@@ -28,6 +28,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self._time = 0.0
         super().__init__(_Skipping(self))
+        # asyncio's: what a timer may be early by. Its own, a nanosecond, is less than the time can tell apart after
+        # half a year, and then no timer would ever be due.
+        self._clock_resolution = _TICK
 
     def time(self) -> float:
         """Seconds of virtual time since it was made."""

@@ -195,7 +195,7 @@ def _opened(path: Path) -> FileIO:
 
 def _begin(file: FileIO, path: Path) -> None:
     if not file.seekable() or not file.seek(0, os.SEEK_END):
-        file.write(msgspec.json.encode(Header()) + b"\n")
+        file.write(msgspec.json.encode(Header(FORMAT, VERSION)) + b"\n")
         return
     file.seek(0)
     first = file.readline(_HEADER)
@@ -210,7 +210,7 @@ def check_header(line: bytes, name: str) -> None:
     try:
         header = msgspec.json.decode(line, type=Header)
     except msgspec.MsgspecError:
-        header = Header("")
+        header = Header("", 0)
     if header.format != FORMAT:
         raise ConfigurationError(f"path: {name!r} is no trace; give the path of one that Router.record wrote")
     if header.version != VERSION:

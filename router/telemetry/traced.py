@@ -17,10 +17,10 @@ VERSION: Final = 1
 
 
 class Header(msgspec.Struct, frozen=True):
-    """The first line of a trace."""
+    """The first line of a trace. Without defaults: any other object of JSON would be one."""
 
-    format: str = FORMAT
-    version: int = VERSION
+    format: str
+    version: int
 
 
 class TracedAttempt(msgspec.Struct, frozen=True, omit_defaults=True):

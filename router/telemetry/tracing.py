@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -12,6 +13,7 @@ from router.telemetry.base import CallTrace, Tracer
 from router.telemetry.record import CallRecord
 
 _log = logging.getLogger("router.telemetry")
+_NAME: Final = re.compile(r"[\w-]+", re.ASCII)
 _FAILED: Final = "a tracer failed to follow a call"
 
 
@@ -26,6 +28,13 @@ def follow(tracers: Sequence[Tracer], model: str, verb: str) -> CallTrace | None
     return _Followed(begun) if begun else None
 
 
+def _sendable(name: object, value: object) -> bool:
+    """Whether a header can't fail a call: what a propagator of the user's own puts there may be anything."""
+    if not (isinstance(name, str) and isinstance(value, str)):
+        return False
+    return _NAME.fullmatch(name) is not None and value.isprintable() and value == value.strip()
+
+
 class _Followed:
     __slots__ = ("_traces",)
 
@@ -38,7 +47,7 @@ class _Followed:
         for trace in self._traces:
             try:
                 attempt = trace.attempt(call, deployment, url)
-                headers.update(attempt.headers)
+                headers.update({name: each for name, each in attempt.headers.items() if _sendable(name, each)})
             except Exception:
                 _log.exception(_FAILED)
             else:

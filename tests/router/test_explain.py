@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from providers.types import Call, Deployment
 from router import (
     APIError,
     AuthenticationError,
+    BadRequestError,
     ContextWindowExceededError,
     RateLimitError,
     Router,
@@ -222,6 +223,31 @@ async def test_names_of_every_kind_are_explained() -> None:
         assert (alone.candidates, [each.deployment_id for each in alone.options]) == (("d1",), ["d1"])
         with pytest.raises(UnknownModelError, match="did you mean 'best'"):
             await router.aexplain("bset", input="x")
+
+
+async def test_it_takes_what_a_call_takes() -> None:
+    class Streams(PreCallCheck):
+        async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
+            return deployments[call.stream :]
+
+    model_list = [entry("http://127.0.0.1:9", id="d0", max_input_tokens=50), entry("http://127.0.0.1:9", id="d1")]
+    async with Router(model_list, optional_pre_call_checks=["context_window", Streams()]) as router:
+        assert (await router.aexplain("gpt", "hello")).candidates == ("d0", "d1")
+        assert (await router.aexplain("gpt", "hello", stream=True)).candidates == ("d1",)
+        assert router.explain("gpt", "word " * 60).candidates == ("d1",)
+
+
+@pytest.mark.parametrize("wrong", [5, ["gpt"]])
+async def test_what_is_no_name_is_one_clear_error(wrong: Any) -> None:
+    async with Router([entry("http://127.0.0.1:9", id="d0")]) as router:
+        asked: list[Coroutine[Any, Any, object]] = [
+            router.aexplain(wrong, "hi"),
+            router.acheck_health(wrong),
+            router.aget_responses("resp_1", model=wrong),
+        ]
+        for each in asked:
+            with pytest.raises(BadRequestError, match=r"^model: must be the name of a group, not "):
+                await each
 
 
 async def test_what_a_check_refuses_for_now_says_when() -> None:

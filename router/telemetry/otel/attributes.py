@@ -17,6 +17,8 @@ Attributes: TypeAlias = "dict[str, Value]"
 LONGEST: Final = 200
 """Characters kept of a name that a caller chose."""
 _PARAMETERS: Final = names.PARAMETERS.keys()
+_UNFINISHED: Final = frozenset({None, "queued", "in_progress"})
+"""States of a response that has not ended: it runs in the background."""
 _OPENAI: Final = frozenset({Dialect.RESPONSES, Dialect.CHAT_COMPLETIONS})
 
 
@@ -89,8 +91,8 @@ def answered(record: CallRecord, first: float | None, *, openai: bool) -> Attrib
         found[names.RESPONSE_MODEL] = record.response_model
     if record.service_tier is not None and openai:
         found[names.RESPONSE_TIER] = record.service_tier
-    if record.status == "succeeded" and record.response_status is not None:
-        found[names.FINISH_REASONS] = (record.incomplete_reason or record.response_status,)
+    if record.status == "succeeded" and record.response_status not in _UNFINISHED:
+        found[names.FINISH_REASONS] = (record.incomplete_reason or str(record.response_status),)
     if first is not None:
         found[names.FIRST_CHUNK] = first
     usage = record.usage

@@ -14,7 +14,7 @@ from router.telemetry.prometheus.families import COUNTED, OTHER, UNKNOWN, Family
 from router.telemetry.record import AttemptRecord, CallRecord
 
 MOST_DEPLOYMENTS: Final = 10_000
-"""Deployments told apart; those that come later, in a fleet that changes all the time, are `(other)`."""
+"""Deployments told apart, and groups; those that come later, in a fleet that changes all the time, are `(other)`."""
 MOST_KEYS: Final = 1_000
 """Keys told apart; those that come later are `(other)`."""
 MOST_REMEMBERED: Final = 50_000
@@ -71,7 +71,7 @@ class _Calls:
     __slots__ = ("cost", "duration", "fallbacks", "first_event", "queue", "requests", "retries", "tokens", "unpriced")
 
     def __init__(self, tally: Tally, record: CallRecord) -> None:
-        group = record.group or UNKNOWN
+        group = tally.group(record.group)
         place = group, tally.deployment(record.deployment_id), record.provider or ""
         stream = "true" if record.stream else "false"
         error = _error(record.error_type)
@@ -121,8 +121,7 @@ class Tally:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._series: dict[Family, dict[Labels, Count]] = {family: {} for family in COUNTED}
-        self._deployments: set[str] = {""}
-        self._keys: set[str] = set()
+        self._groups, self._deployments, self._keys = {UNKNOWN}, {""}, {OTHER}
         self._calls: dict[object, _Calls] = {}
         self._attempts: dict[object, tuple[Count, Distribution]] = {}
 
@@ -149,7 +148,7 @@ class Tally:
             if record.key is not None:
                 self._key(record, record.key)
             if record.affinity is not None:
-                self.count(metrics.AFFINITY, (record.group or UNKNOWN, record.affinity)).value += 1
+                self.count(metrics.AFFINITY, (self.group(record.group), record.affinity)).value += 1
 
     def read(self, family: Family) -> Iterator[tuple[Labels, Count]]:
         """What was counted for one metric. Calls that end meanwhile never wait for more than one line of it."""
@@ -178,19 +177,14 @@ class Tally:
 
     def deployment(self, name: str | None) -> str:
         """The label for a deployment."""
-        known, name = self._deployments, name or ""
-        if name not in known:
-            if len(known) > MOST_DEPLOYMENTS:
-                return OTHER
-            known.add(name)
-        return name
+        return _bounded(name or "", self._deployments, MOST_DEPLOYMENTS)
+
+    def group(self, name: str) -> str:
+        """The label for a group."""
+        return _bounded(name or UNKNOWN, self._groups, MOST_DEPLOYMENTS)
 
     def _key(self, record: CallRecord, name: str) -> None:
-        if name not in self._keys:
-            if len(self._keys) < MOST_KEYS:
-                self._keys.add(name)
-            else:
-                name = OTHER
+        name = _bounded(name, self._keys, MOST_KEYS)
         self.count(metrics.KEY_REQUESTS, (name, record.status)).value += 1
         usage = record.usage or _UNUSED
         self.count(metrics.KEY_TOKENS, (name, "input")).value += usage.input_tokens
@@ -203,7 +197,7 @@ class Tally:
         if found is None:
             if len(self._attempts) >= MOST_REMEMBERED:
                 self._attempts.clear()
-            place = attempt.group, self.deployment(attempt.deployment_id), attempt.provider
+            place = self.group(attempt.group), self.deployment(attempt.deployment_id), attempt.provider
             outcome = _error(attempt.error_type) or attempt.status
             found = self._attempts[key] = (
                 self.count(metrics.ATTEMPTS, (*place, outcome)),
@@ -211,6 +205,15 @@ class Tally:
             )
         found[0].value += 1
         found[1].observe(attempt.duration)
+
+
+def _bounded(name: str, known: set[str], most: int) -> str:
+    """`name`, which is `known` from now on; or `(other)`, if there are `most` beside the one there always is."""
+    if name not in known:
+        if len(known) > most:
+            return OTHER
+        known.add(name)
+    return name
 
 
 def _error(name: str | None) -> str:

@@ -208,9 +208,11 @@ def test_nothing_is_cut_off_where_there_is_little_room(
         assert ended(*command) == exits.OK
         shown = capsys.readouterr().out
         assert "…" not in shown
-        assert name not in shown
-        assert shown.count("z") == len(name)
-        assert "responses" in shown
+        table, _, picked = shown.partition("would pick from:")  # where there is room for it, it is in one piece
+        assert name not in table
+        assert table.count("z") == len(name)
+        assert "responses" in table
+        assert picked.strip() in ("", name)
         monkeypatch.delenv("COLUMNS")
         assert ended(*command) == exits.OK
         assert name in capsys.readouterr().out

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from traces import AFFINITY, attempt, call, entries, failed
 
-from router.cli import explain, main
-from router.telemetry.traced import Header
+from router.cli import main
+from router.telemetry.traced import FORMAT, VERSION, Header
 
 ROOT = Path(__file__).parents[3]
 
@@ -30,7 +30,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ]
     calls += [call(20 + index, "ab"[index % 2], previous_response_id=f"r{index}") for index in range(20)]
     calls += [failed(5, attempt("a", 0.1, "InternalServerError"))]
-    lines = [msgspec.json.encode(each) for each in (Header(), *calls)]
+    lines = [msgspec.json.encode(each) for each in (Header(FORMAT, VERSION), *calls)]
     (tmp_path / "monday.trace").write_bytes(b"\n".join([*lines, b""]))
     for name, served_by in (("now", "ab"), ("then", "abc")):
         content = {"model_list": entries(*served_by), "router_settings": AFFINITY}
@@ -41,7 +41,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def homing(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """The command, in a process of its own."""
-    command = [sys.executable, "-c", "import sys; from router.cli import explain, main; sys.exit(main())", *arguments]
+    command = [sys.executable, "-c", "import sys; from router.cli import main; sys.exit(main())", *arguments]
     return subprocess.run(
         command,
         capture_output=True,
@@ -108,9 +108,10 @@ def test_what_cannot_be_simulated_is_one_line(
     arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["simulate", *arguments]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith(f"homing simulate: {said}")
-    assert error.count("\n") == 1
+    shown = capsys.readouterr()
+    assert shown.err.startswith(f"homing simulate: {said}")
+    assert shown.err.count("\n") == 1
+    assert ("came home" in shown.out) == ("--" in str(arguments)), "what was simulated is not lost for a file"
 
 
 @pytest.mark.usefixtures("files")
@@ -126,7 +127,7 @@ def test_an_interrupt_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("command", ["simulate monday.trace then.yaml", "explain now.yaml --model gpt"])
 def test_on_a_terminal_there_is_colour(command: str) -> None:
     ours, theirs = pty.openpty()
-    code = f"import sys; from router.cli import explain, main; sys.exit(main({command.split()!r}))"
+    code = f"import sys; from router.cli import main; sys.exit(main({command.split()!r}))"
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "120"}
     child = subprocess.Popen([sys.executable, "-c", code], stdout=theirs, stderr=theirs, stdin=theirs, env=environ)
     os.close(theirs)
@@ -209,8 +210,19 @@ def test_a_wrong_question_is_one_line(arguments: list[str], said: str, capsys: p
     assert capsys.readouterr().err == f"homing explain: {said}\n"
 
 
-def test_what_is_no_data_is_told_as_text() -> None:
-    assert msgspec.to_builtins({"path": Path("x")}, enc_hook=explain._error) == {"path": "x"}
+def test_who_would_be_picked_and_what_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    content = {
+        "model_list": [*entries("a", "b", "c", c={"order": 1}), {**entries("d")[0], "model_name": "spare"}],
+        "router_settings": {"fallbacks": [{"gpt": ["spare"]}]},
+    }
+    Path("c.yaml").write_text(yaml.safe_dump(content))
+    shown = explained(capsys, "c.yaml", "--model", "gpt")
+    assert shown.splitlines()[-2:] == ["Adaptive would pick from: a, b", "then: spare"]
+    found = json.loads(explained(capsys, "c.yaml", "--model", "gpt", "--json"))
+    assert (found["candidates"], found["strategy"], found["fallbacks"]) == (["a", "b"], "Adaptive", ["spare"])
 
 
 @pytest.mark.parametrize("command", ["simulate", "explain"])

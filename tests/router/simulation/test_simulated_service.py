@@ -19,6 +19,7 @@ from router.pricing.prices import Prices
 from router.simulation.chance import draw
 from router.simulation.figures import Percentiles
 from router.simulation.past import Past, Service
+from router.simulation.replay import Replay
 
 
 def test_where_nothing_changes_calls_take_what_they_took() -> None:
@@ -109,7 +110,7 @@ def test_what_is_drawn_is_something_that_was_there_at_about_the_time(chance: flo
     assert abs(drawn - min(max(at, 0), number - 1)) <= 33
 
 
-@given(st.integers(), st.text(), st.integers())
+@given(st.integers(), st.text("ab é\ud800"), st.integers())  # of all of Unicode, texts take seconds to make
 def test_chance_is_the_same_each_time_and_below_one(seed: int, name: str, number: int) -> None:
     assert 0 <= draw(seed, name, number) < 1
     assert draw(seed, name, number) == draw(seed, name, number)
@@ -226,6 +227,10 @@ def test_the_result_is_data_and_reads_well() -> None:
     assert data["seed"] == 0
     assert repr(found) == "<Simulation of 2 calls under config 1, config 2>"
     assert isinstance(found, Simulation)
+
+
+def test_what_was_replayed_is_not_put_into_words_by_whoever_names_its_task() -> None:
+    assert len(repr(Replay((call(0),), (b"x" * 1000,), ()))) < 200
 
 
 def test_nothing_of_it_is_loaded_before_it_is_asked_for() -> None:

@@ -12,12 +12,12 @@ from providers.errors import ConfigurationError
 from router import Router, simulate
 from router.simulation.configured import prepare
 from router.simulation.reading import read_trace
-from router.telemetry.traced import Header
+from router.telemetry.traced import FORMAT, VERSION, Header
 
 
 def trace(tmp_path: Path, *lines: bytes) -> Path:
     path = tmp_path / "calls.trace"
-    path.write_bytes(b"\n".join([msgspec.json.encode(Header()), *lines, b""]))
+    path.write_bytes(b"\n".join([msgspec.json.encode(Header(FORMAT, VERSION)), *lines, b""]))
     return path
 
 
@@ -53,12 +53,14 @@ def test_fields_of_later_releases_are_passed_over(tmp_path: Path) -> None:
     [
         ("none.trace", r"trace: '.*none.trace' can't be read: No such file"),
         ("other", r"path: '.*other' is no trace"),
+        ("log.jsonl", r"path: '.*log.jsonl' is no trace"),
         ("empty.trace", "trace: there is no call in it"),
     ],
 )
 def test_what_is_no_trace_is_one_clear_error(tmp_path: Path, given: str, said: str) -> None:
     (tmp_path / "other").write_text("hello")
-    (tmp_path / "empty.trace").write_bytes(msgspec.json.encode(Header()))
+    (tmp_path / "log.jsonl").write_text('{"level": "INFO"}\n{"level": "INFO"}\n')
+    (tmp_path / "empty.trace").write_bytes(msgspec.json.encode(Header(FORMAT, VERSION)))
     with pytest.raises(ConfigurationError, match=said):
         simulate(tmp_path / given, config(entries("a")))
 
@@ -179,6 +181,9 @@ def test_the_routers_own_errors_are_those_of_a_router() -> None:
     with pytest.raises(ConfigurationError) as error:
         Router([], routing_strategy="fastest")
     assert str(simulated_error.value) == str(error.value)
+    with pytest.raises(ConfigurationError) as one_of_two:
+        simulate([call(0)], [config(entries("a")), config(entries("a"), routing_strategy="fastest")])
+    assert str(one_of_two.value) == f"config 2: {error.value}"
 
 
 def test_health_checks_have_nobody_to_ask() -> None:

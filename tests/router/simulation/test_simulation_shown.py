@@ -63,6 +63,7 @@ def test_what_there_is_not_has_no_row_and_what_is_not_known_says_so() -> None:
     nothing = figures("now", {}, latency=None, first_output=None, cost=0, unpriced=3, follow_ups=0, home=0, breaks=0)
     streams = figures("recorded", first_output=Percentiles(1, 1, 1), left=2, errors={"RateLimitError": 7}, failures=7)
     found = rows(text([streams, nothing], []))
+    assert list(found)[3:6] == ["failed", "RateLimitError", "left by their callers"]
     assert found["latency p50"] == ["1.00", "s", "–"]
     assert found["first output p90"] == ["1.00", "s", "–"]
     assert found["served by a"] == ["60.0%", "–"]
@@ -106,12 +107,13 @@ def test_pictures_are_png_or_svg_by_their_names(tmp_path: Path) -> None:
 
 def test_pictures_of_much_and_of_nothing(tmp_path: Path) -> None:
     many = {f"deployment-with-a-rather-long-name-{number:02}": 50 - number for number in range(30)}
-    columns = [figures("recorded", many), *(figures(f"config ${number}", many) for number in range(8))]
+    columns = [figures("recorded", many), *(figures(f"_config ${number}", many) for number in range(8))]
     draw(columns, tmp_path / "much.svg")
     text = (tmp_path / "much.svg").read_text()
     assert "<!-- all others -->" in text
     assert "<!-- deployment-wit…r-long-name-10 -->" in text
     assert "name-11 -->" not in text
+    assert [name for name in map(str, range(8)) if f"_config ${name} -->" not in text] == [], "all are in the legend"
     draw([figures("recorded", {}, latency=None), figures("now", {}, latency=None)], tmp_path / "nothing.svg")
     assert "<!-- Latency -->" in (tmp_path / "nothing.svg").read_text()
     assert "<!-- Time to first output -->" not in (tmp_path / "nothing.svg").read_text()

@@ -68,6 +68,21 @@ def test_a_moment_that_rounding_puts_just_ahead_is_reached() -> None:
     assert run(briefly()) > 0
 
 
+def test_years_may_pass() -> None:
+    async def long() -> list[float]:
+        loop = asyncio.get_running_loop()
+        times = []
+        for seconds in (300 * 86400, 0.25, 50 * 365 * 86400, 0.25, 1e-9):
+            await asyncio.sleep(seconds)
+            times.append(loop.time())
+        return times
+
+    half_a_year, soon, decades, later, latest = run(long())
+    assert soon - half_a_year == pytest.approx(0.25, abs=1e-5)
+    assert later - decades == pytest.approx(0.25, abs=1e-5)
+    assert latest > later
+
+
 def _slowly() -> str:
     time.sleep(0.05)
     return "done"

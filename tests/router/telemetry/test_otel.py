@@ -374,6 +374,17 @@ async def test_other_verbs_go_by_their_own_names(memory: Memory) -> None:
         await closed(router, upstreams)
 
 
+async def test_what_runs_in_the_background_has_not_finished_yet(memory: Memory) -> None:
+    async with serving(1) as upstreams:
+        router = Router(group(upstreams), callbacks=[memory.telemetry()], optional_pre_call_checks=AFFINITY)
+        await create(router, False, background=True)
+        await create(router, False)
+        assert await router.aflush()
+        reasons = [given(attempt).get("gen_ai.response.finish_reasons") for attempt in memory.attempts()]
+        assert reasons == [None, ("completed",)]
+        await closed(router, upstreams)
+
+
 async def test_two_routers_report_where_each_was_told_to(memory: Memory) -> None:
     other = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)

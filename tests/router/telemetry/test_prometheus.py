@@ -409,12 +409,13 @@ def test_a_fleet_that_changes_all_the_time_is_bounded(monkeypatch: pytest.Monkey
     tally = Tally()
     for number in range(10):
         name = f"u{number}"
-        attempt = AttemptRecord(name, "gpt", "openai", 0.0, 1.0, "succeeded")
+        attempt = AttemptRecord(name, f"g{number}", "openai", 0.0, 1.0, "succeeded")
         for _ in range(2):
-            tally.add(_record(deployment_id=name, attempts=(attempt,)))
+            tally.add(_record(group=f"g{number}", deployment_id=name, affinity="home", attempts=(attempt,)))
     for metric in ("homing_requests_total", "homing_attempts_total"):
-        by_deployment = {labels[1]: value for labels, value in _values(tally, metric).items()}
-        assert by_deployment == {"u0": 2, "u1": 2, "u2": 2, OTHER: 14}
+        by_place = {labels[:2]: value for labels, value in _values(tally, metric).items()}
+        assert by_place == {("g0", "u0"): 2, ("g1", "u1"): 2, ("g2", "u2"): 2, (OTHER, OTHER): 14}
+    assert _values(tally, "homing_affinity_total")[OTHER, "home"] == 14
     assert len(tally._calls) <= 2
     assert len(tally._attempts) <= 2
 

@@ -231,7 +231,10 @@ def test_a_name_that_is_no_text_costs_its_own_line_alone(path: Path, caplog: pyt
     assert len(caplog.records) == 1
 
 
-def test_what_comes_after_the_end_is_counted(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_comes_after_the_end_is_counted(
+    path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PERIOD", 0.01)  # for which its thread lives on
     recording = TraceRecording(path)
     recording.close()
     recording.take(record())
@@ -268,6 +271,8 @@ def test_a_trace_is_gone_on_with(path: Path) -> None:
     ("content", "said"),
     [
         ("hello\n", "is no trace; give the path of one that Router.record wrote"),
+        ('{"level": "INFO", "message": "a log"}\n', "is no trace; give the path of one that Router.record wrote"),
+        ('{"version": 1}\n', "is no trace; give the path of one that Router.record wrote"),
         ('{"format": "other"}\n', "is no trace; give the path of one that Router.record wrote"),
         ('{"format": "homing-trace", "version": 9}\n', "is a trace of version 9, and this is about version 1"),
     ],

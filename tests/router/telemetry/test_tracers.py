@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from routers import closed, create, entry, misbehave, serving
@@ -76,6 +77,18 @@ async def test_a_tracer_that_raises_harms_neither_the_call_nor_the_others(
             assert await router.aflush()
         assert whole.seen == WHOLE
         assert "broken at" in caplog.text
+        await closed(router, upstreams)
+
+
+async def test_headers_that_can_not_be_sent_are_left_out() -> None:
+    notes = Notes("good")
+    odd: dict[Any, Any] = {"x-number": 5, "x-line": "a\nb", "x blank": "x", "x-edge": " x", 7: "x", "": "x"}
+    notes.headers = {**odd, "x-good": "é 1"}
+    async with serving(1) as upstreams:
+        router = Router([entry(upstreams[0])], callbacks=[notes])
+        await create(router, False)
+        sent = upstreams[0].requests[-1].headers
+        assert [name for name in sent if name.startswith("x")] == ["x-good"]
         await closed(router, upstreams)
 
 
