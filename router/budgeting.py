@@ -9,12 +9,12 @@ from typing import Final
 
 from checks import tokens
 from checks.budgets.board import BudgetBoard
-from checks.budgets.check import Budget, Ended, Estimate, Means
+from checks.budgets.check import Budget, Ended, Means
 from checks.budgets.ledger import Ledger
 from checks.budgets.period import Period
 from checks.budgets.rules import Rules, nano
 from providers.types import Call, Deployment
-from providers.usage import Loads, PriceSource, TokenUsage
+from providers.usage import Cost, Loads, PriceSource, TokenUsage
 from router.config import RouterSettings
 from router.config.allowances import rules
 from router.telemetry.opened import OpenCall
@@ -30,8 +30,8 @@ _MOST_RATES: Final = 256
 _SAMPLE: Final = 1_000
 _TIERS: Final = frozenset({"flex", "priority", "scale", "batch"})
 
-Rates = tuple[float, float]
-"""Dollars for a token of input, and of output."""
+Rates = tuple[float, float, float]
+"""Dollars for a call, for a token of its input, and of its output."""
 
 
 class _Asked:
@@ -61,8 +61,8 @@ class Estimator:
         self._rates: dict[str, tuple[Deployment, dict[tuple[int, str, str | None], Rates | None]]] = {}
         self._last = _Asked(Call(""))
 
-    def __call__(self, call: Call, deployment: Deployment) -> Estimate | None:
-        """None if no price is known."""
+    def __call__(self, call: Call, deployment: Deployment) -> float | None:
+        """In US dollars; None if no price is known."""
         asked = self._last
         if asked.call is not call:  # most often it is the same: it may go to many deployments
             asked = self._last = _Asked(call)
@@ -70,8 +70,8 @@ class Estimator:
         if rates is None:
             return None
         output = asked.output or _limit(deployment.defaults.get("max_output_tokens"))
-        spent = asked.size * rates[0]
-        return Estimate(spent + (output or self._usual.get(deployment.id, USUAL_OUTPUT)) * rates[1], spent)
+        piece, given, told = rates
+        return piece + asked.size * given + (output or self._usual.get(deployment.id, USUAL_OUTPUT)) * told
 
     def learn(self, deployment: Deployment, output_tokens: int) -> None:
         """A call had so much output there."""
@@ -97,16 +97,19 @@ class Estimator:
         return rates[key]
 
     def _ask(self, deployment: Deployment, model: str, tier: str | None, size: int) -> Rates | None:
-        def price(output: int) -> float | None:
+        def price(output: int) -> Cost:
             usage = TokenUsage(size, output)
-            return self._prices.cost(usage, deployment, model=model, service_tier=tier, at=self._wall()).total
+            return self._prices.cost(usage, deployment, model=model, service_tier=tier, at=self._wall())
 
         try:
             alone, both = price(0), price(_SAMPLE)
         except Exception:
             _log.exception("a price source failed")
             return None
-        return None if alone is None or both is None else (alone / size, (both - alone) / _SAMPLE)
+        if alone.total is None or both.total is None:
+            return None
+        piece = alone.requests
+        return piece, (alone.total - piece) / size, (both.total - alone.total) / _SAMPLE
 
 
 class Budgeting:
@@ -152,8 +155,7 @@ class Budgeting:
         usage = opened.usage
         if usage is not None and not opened.partial:
             self._estimate.learn(deployment, usage.output_tokens)
-        guessed = usage is not None and usage.estimated
-        self.check.over(opened.id, Ended(opened.bill, guessed, deployment.model))
+        self.check.over(opened.id, Ended(opened.bill, deployment.model))
 
 
 def _limit(most: object) -> int:

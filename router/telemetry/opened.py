@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from providers.errors import APIError
 from providers.types import JsonObject, Verb
 from providers.usage import Bill, TokenUsage
 from router.request import Request
@@ -92,4 +93,15 @@ class OpenCall(msgspec.Struct, eq=False):  # made for each call, which `__init__
 
     def failed(self, error: BaseException) -> None:
         """It ended with `error`: its own, or that of a caller who cancelled it."""
-        self.close("failed" if isinstance(error, Exception) else "cancelled", error=error)
+        status: Status = "failed" if isinstance(error, Exception) else "cancelled"
+        spent = error.spent if isinstance(error, APIError) and error.deployment_id == self._last else None
+        if spent is None:
+            self.close(status, error=error)
+        else:
+            self.close(status, spent.answer, spent.usage, error, partial=True)
+
+    @property
+    def _last(self) -> str | None:
+        """Whose prices hold: the id of the deployment that was asked last."""
+        deployment = None if self.run is None else self.run.deployment
+        return None if deployment is None else deployment.id

@@ -305,6 +305,6 @@ def test_no_usage_is_not_a_usage_of_nothing(usage: Any) -> None:
     assert read_usage({"usage": usage}) is None
 
 
-def test_counts_that_are_none_count_as_nothing() -> None:
+def test_counts_that_are_none_are_no_usage() -> None:
     wrong: Any = {"usage": {"input_tokens": True, "output_tokens": -1, "input_tokens_details": 7}, "output": None}
-    assert read_usage(wrong) == TokenUsage()
+    assert read_usage(wrong) is None
