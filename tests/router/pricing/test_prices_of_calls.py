@@ -286,23 +286,6 @@ async def test_a_response_that_did_not_come_to_its_end_is_billed_all_the_same(st
         assert records[0].partial == (status == "failed")
 
 
-@pytest.mark.parametrize("status", ["queued", "in_progress"])
-async def test_a_response_in_the_background_is_not_priced_before_it_has_ended(status: str) -> None:
-    async with priced("openai/gpt-4o") as (replay, router, records):
-        replay.respond(response(status=status, usage=None))
-        told = await router.aresponses("g0", "Hi", background=True)
-        assert told.routing.cost is None
-        assert told.routing.cost_breakdown is not None
-        assert told.routing.cost_breakdown.reason == (
-            "it runs in the background: its usage is not known before it has ended"
-        )
-        replay.respond(response())
-        again = await router.aget_responses("resp_1")
-        assert again.routing.cost is None  # shown again, not used again
-        await router.aclose()
-        assert [each.cost for each in records] == [None, None]
-
-
 async def test_an_abandoned_stream_of_claude_costs_what_it_said_at_its_start() -> None:
     async with priced("anthropic/claude-opus-5") as (replay, router, records):
         start = (
