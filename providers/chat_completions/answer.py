@@ -91,7 +91,6 @@ class Answer:
             self._frame(reply, "message")
         except APIError as error:
             self._narrator.fail(error, self._usage)
-            return
         self._finish = self._finish or "stop"
         if self._narrator.started:
             self.end()

@@ -12,7 +12,7 @@ from replays import priced
 from routers import create
 
 from providers.usage import TokenUsage
-from router import APIError, InternalServerError
+from router import APIError, InternalServerError, StreamInterruptedError
 
 SEARCHED = {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "a"}}
 
@@ -90,6 +90,19 @@ async def test_an_error_amid_a_whole_chat_is_billed_as_amid_a_stream() -> None:
                 await create(router, stream, model="g0")
         found.append((records[0].usage, records[0].cost))
     assert found == [(TokenUsage(40, 6), pytest.approx((40 * 2.5 + 6 * 15) / 1e6, rel=1e-12))] * 2
+
+
+async def test_a_stream_that_breaks_before_its_first_output_is_billed_for_what_was_told() -> None:
+    usage = {"input_tokens": 40, "cache_read_input_tokens": 7, "output_tokens": 2}
+    told = {"id": "m", "type": "message", "role": "assistant", "model": "claude-opus-5", "content": [], "usage": usage}
+    async with priced("anthropic/claude-opus-5") as (replay, router, records):
+        replay.say(events({"type": "message_start", "message": told}), "text/event-stream", cut=True)
+        with pytest.raises(StreamInterruptedError):
+            await create(router, True, model="g0")
+        await router.aclose()
+        assert records[0].usage == TokenUsage(47, 2, 7)
+        assert records[0].cost == pytest.approx((40 * 5 + 7 * 0.5 + 2 * 25) / 1e6, rel=1e-12)
+        assert records[0].response_model == "claude-opus-5"
 
 
 async def test_searches_of_a_stream_that_is_left_are_billed() -> None:
