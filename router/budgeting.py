@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from checks import tokens
@@ -39,9 +41,10 @@ class _Asked:
 
     __slots__ = ("bits", "call", "output", "size", "tier")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, kept: int) -> None:
+        """`kept`: tokens of the conversation that it goes on with, which its vendor keeps."""
         self.call = call
-        self.size = tokens.guess(call)
+        self.size = tokens.guess(call) + kept
         self.bits = self.size.bit_length()
         self.output = _limit(call.body.get("max_output_tokens"))
         tier = call.body.get("service_tier")
@@ -49,7 +52,8 @@ class _Asked:
 
 
 class Estimator:
-    """What a call may cost: its input by its length, its output at most, or as long as usual there.
+    """What a call may cost: its input by its length, its output at most, or as long as usual there. Of a conversation
+    that goes on, what it had used is input again, as far as that is remembered.
 
     Prices are asked for once for each size of input, to the next power of two: a model's longest inputs may cost more.
     """
@@ -59,13 +63,15 @@ class Estimator:
         self._wall = wall
         self._usual: dict[str, float] = {}
         self._rates: dict[str, tuple[Deployment, dict[tuple[int, str, str | None], Rates | None]]] = {}
-        self._last = _Asked(Call(""))
+        self._kept: OrderedDict[str, int] = OrderedDict()
+        """Tokens of conversations, by the ids of their last responses; the newest are last."""
+        self._last = _Asked(Call(""), 0)
 
     def __call__(self, call: Call, deployment: Deployment) -> float | None:
         """In US dollars; None if no price is known."""
         asked = self._last
         if asked.call is not call:  # most often it is the same: it may go to many deployments
-            asked = self._last = _Asked(call)
+            asked = self._last = _Asked(call, self._kept.get(call.previous_response_id or "", 0))
         rates = self._rates_of(asked, deployment)
         if rates is None:
             return None
@@ -79,6 +85,13 @@ class Estimator:
             self._usual.clear()
         usual = self._usual.get(deployment.id, float(output_tokens))
         self._usual[deployment.id] = usual + _WEIGHT * (output_tokens - usual)
+
+    def remember(self, response_id: str, used: int) -> None:
+        """A conversation had so many tokens when this response had been given."""
+        self._kept[response_id] = used
+        if len(self._kept) > _MOST:
+            with suppress(KeyError):  # it may run in any thread, and another was faster
+                self._kept.popitem(last=False)
 
     def _rates_of(self, asked: _Asked, deployment: Deployment) -> Rates | None:
         entry = self._rates.get(deployment.id)
@@ -155,6 +168,9 @@ class Budgeting:
         usage = opened.usage
         if usage is not None and not opened.partial:
             self._estimate.learn(deployment, usage.output_tokens)
+            identity = opened.response.get("id")
+            if isinstance(identity, str):
+                self._estimate.remember(identity, usage.total_tokens)
         self.check.over(opened.id, Ended(opened.bill, deployment.model))
 
 

@@ -64,6 +64,17 @@ def test_what_is_usual_somewhere_is_learnt_there_and_forgotten_if_too_much_is(mo
     assert forgotten == 500
 
 
+def test_what_a_vendor_keeps_of_a_conversation_is_input_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgeting, "_MOST", 2)
+    estimator = Estimator(PerToken(input=0.001, output=0), time.time)
+    for name, used in (("resp_1", 500), ("resp_2", 70), ("resp_3", 2_000)):
+        estimator.remember(name, used)
+    found = [
+        estimator(asking(previous_response_id=name), deployment()) for name in (None, "resp_1", "resp_2", "resp_3")
+    ]
+    assert found == pytest.approx([1.0, 1.0, 1.07, 3.0])
+
+
 def test_a_price_is_asked_for_once_for_each_size_of_input_tier_and_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budgeting, "_MOST_RATES", 4)
     prices = PerToken()
