@@ -103,7 +103,7 @@ class OpenCall(msgspec.Struct, eq=False):  # made for each call, which `__init__
     def failed(self, error: BaseException) -> None:
         """It ended with `error`: its own, or that of a caller who cancelled it."""
         status: Status = "failed" if isinstance(error, Exception) else "cancelled"
-        spent = error.spent if isinstance(error, APIError) and error.deployment_id == self._last else None
+        spent = error.spent if isinstance(error, APIError) else None
         if spent is None:
             self.close(status, error=error)
         else:
@@ -116,9 +116,3 @@ class OpenCall(msgspec.Struct, eq=False):  # made for each call, which `__init__
         if usage is not None:
             self.payer = self.book.collect(self)
         return self.payer is not None
-
-    @property
-    def _last(self) -> str | None:
-        """Whose prices hold: the id of the deployment that was asked last."""
-        deployment = None if self.run is None else self.run.deployment
-        return None if deployment is None else deployment.id

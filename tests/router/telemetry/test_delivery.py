@@ -296,6 +296,7 @@ def test_usage_is_read_by_class() -> None:
         "output": [search, page, {"type": "web_search_call"}, {"type": "message"}, 7],
     }
     usage = read_usage(response)
+    assert usage is not None
     assert usage == TokenUsage(100, 50, 10, 20, 5, 30, 3, 2, 2)
     assert usage.total_tokens == 150
 
