@@ -42,6 +42,7 @@ import msgspec
 
 from providers.decisions import RouteDecision
 from providers.types import Json
+from providers.usage import Spent
 
 
 class Attempt(msgspec.Struct, frozen=True):  # made for each call; a frozen dataclass takes ten times as long
@@ -112,6 +113,8 @@ class APIError(RouterError):
         """The last choice that found no deployment for the call, where decisions are recorded."""
         self.received = received
         """The response as far as it had arrived when a stream failed after its first output."""
+        self.spent: Spent | None = None
+        """What the answer that failed has used, if its vendor told."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (self.__class__, self.message), self.__dict__

@@ -28,6 +28,7 @@ from providers.errors import (
 )
 from providers.headers import asked_wait, retry_after
 from providers.types import Call, HttpReply, Json, JsonObject
+from providers.usage import read_spent
 
 _BY_CODE: Mapping[str, type[APIError]] = {
     "context_length_exceeded": ContextWindowExceededError,
@@ -121,15 +122,18 @@ def error_in_response(response: JsonObject) -> APIError | None:
     request: the response says so, and no other deployment would say anything else.
     """
     detail = response.get("error")
-    if not isinstance(detail, dict):
-        return InternalServerError("the response failed and gave no reason", body=response)
-    status = _status(detail)
-    cls = _by_code(detail, None) if status is None else _kind(status, detail, None)
-    if cls is None and detail.get("code") is None:
-        cls = _by_type(detail) or InternalServerError
-    if cls is None or issubclass(cls, ContentPolicyViolationError):
-        return None
-    return _error(cls, detail, response, status=status)
+    if isinstance(detail, dict):
+        status = _status(detail)
+        cls = _by_code(detail, None) if status is None else _kind(status, detail, None)
+        if cls is None and detail.get("code") is None:
+            cls = _by_type(detail) or InternalServerError
+        if cls is None or issubclass(cls, ContentPolicyViolationError):
+            return None
+        error = _error(cls, detail, response, status=status)
+    else:
+        error = InternalServerError("the response failed and gave no reason", body=response)
+    error.spent = read_spent(response)
+    return error
 
 
 _REQUEST_IDS = ("x-request-id", "apim-request-id", "request-id", "x-amzn-requestid")

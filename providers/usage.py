@@ -7,7 +7,7 @@ reader does for all of them, streamed or not.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import msgspec
 
@@ -31,7 +31,7 @@ class TokenUsage(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     web_searches: int = 0
     """Searches that the vendor made."""
     estimated: bool = False
-    """Whether it was guessed from the text, as the vendor never said: a stream that its caller left."""
+    """Whether it was guessed from the text, as the vendor never said: of a stream that was left, or broke off."""
     cache_read_audio_tokens: int = 0
     """Those of the tokens read from a cache that are audio."""
     output_image_tokens: int = 0
@@ -62,6 +62,14 @@ class Cost(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Whose prices these are: `deployment`, or the name of the price source."""
     model: str = ""
     """The model whose prices were used, as the source calls it."""
+
+
+class Spent(msgspec.Struct, frozen=True, gc=False):
+    """What an answer that failed has used."""
+
+    usage: TokenUsage
+    answer: JsonObject
+    """Who gave it, in which tier: what the response says of itself, without its contents."""
 
 
 class PriceSource(Protocol):
@@ -122,9 +130,12 @@ class Bill(msgspec.Struct, eq=False):  # made for each call, which `__init__` of
 
 
 def read_usage(response: JsonObject) -> TokenUsage | None:
-    """The usage that a response tells; None if it tells none."""
+    """The usage that a response tells; None if it tells none, or what makes no sense."""
     usage = response.get("usage")
     if not isinstance(usage, dict):
+        return None
+    whole, answered = count(usage, "input_tokens"), count(usage, "output_tokens")
+    if not (whole or answered) and not any(type(usage.get(name)) is int and not usage[name] for name in _TOLD):
         return None
     said = response.get("output")
     output = said if isinstance(said, list) else []
@@ -132,28 +143,41 @@ def read_usage(response: JsonObject) -> TokenUsage | None:
     given = given if isinstance(given, dict) else _NOTHING
     told = told if isinstance(told, dict) else _NOTHING
     return TokenUsage(
-        _count(usage, "input_tokens"),
-        _count(usage, "output_tokens"),
-        _count(given, "cached_tokens"),
-        _count(given, "cache_write_tokens"),
-        _count(given, "cache_write_1h_tokens"),
-        _count(told, "reasoning_tokens"),
-        _count(given, "audio_tokens"),
-        _count(told, "audio_tokens"),
+        whole,
+        answered,
+        count(given, "cached_tokens"),
+        count(given, "cache_write_tokens"),
+        count(given, "cache_write_1h_tokens"),
+        count(told, "reasoning_tokens"),
+        count(given, "audio_tokens"),
+        count(told, "audio_tokens"),
         _searches(output),
         False,
-        _count(given, "cached_audio_tokens"),
-        _count(told, "image_tokens"),
+        count(given, "cached_audio_tokens"),
+        count(told, "image_tokens"),
         sum(isinstance(item, dict) and item.get("type") == "file_search_call" for item in output),
     )
 
 
+def read_spent(response: JsonObject) -> Spent | None:
+    """What a response that failed has used; None if it does not say."""
+    usage = read_usage(response)
+    if usage is None:
+        return None
+    return Spent(usage, {name: response[name] for name in _IDENTITY if name in response})
+
+
+_IDENTITY: Final = ("id", "model", "status", "service_tier")
+_TOLD: Final = ("input_tokens", "output_tokens")
 _NOTHING: JsonObject = {}
+_MOST: Final = 2**53
+"""More tokens than that are nonsense."""
 
 
-def _count(counts: JsonObject, name: str) -> int:
+def count(counts: JsonObject, name: str) -> int:
+    """A number of tokens; nonsense is 0."""
     value = counts.get(name)
-    return value if type(value) is int and value > 0 else 0
+    return value if type(value) is int and 0 < value <= _MOST else 0
 
 
 def _searches(output: list[Json]) -> int:

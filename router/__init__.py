@@ -60,7 +60,7 @@ from providers.errors import (
     UnsupportedParamsError,
 )
 from providers.types import Affinity, Call, Deployment, Verb
-from providers.usage import Cost, TokenUsage
+from providers.usage import Cost, Spent, TokenUsage
 from providers.views import Event, Response, Routing
 from router.explain import Explanation
 from router.functions import (
@@ -145,6 +145,7 @@ __all__ = [
     "ServiceUnavailableError",
     "Simulation",
     "Spend",
+    "Spent",
     "Strategy",
     "StreamInterruptedError",
     "SyncResponseStream",

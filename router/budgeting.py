@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from checks import tokens
 from checks.budgets.board import BudgetBoard
-from checks.budgets.check import Budget, Ended, Estimate, Means
+from checks.budgets.check import Budget, Ended, Means
 from checks.budgets.ledger import Ledger
 from checks.budgets.period import Period
 from checks.budgets.rules import Rules, nano
 from providers.types import Call, Deployment
-from providers.usage import Loads, PriceSource, TokenUsage
+from providers.usage import Cost, Loads, PriceSource, TokenUsage
 from router.config import RouterSettings
 from router.config.allowances import rules
 from router.telemetry.opened import OpenCall
@@ -30,8 +32,8 @@ _MOST_RATES: Final = 256
 _SAMPLE: Final = 1_000
 _TIERS: Final = frozenset({"flex", "priority", "scale", "batch"})
 
-Rates = tuple[float, float]
-"""Dollars for a token of input, and of output."""
+Rates = tuple[float, float, float]
+"""Dollars for a call, for a token of its input, and of its output."""
 
 
 class _Asked:
@@ -39,9 +41,10 @@ class _Asked:
 
     __slots__ = ("bits", "call", "output", "size", "tier")
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Call, kept: int) -> None:
+        """`kept`: tokens of the conversation that it goes on with, which its vendor keeps."""
         self.call = call
-        self.size = tokens.guess(call)
+        self.size = tokens.guess(call) + kept
         self.bits = self.size.bit_length()
         self.output = _limit(call.body.get("max_output_tokens"))
         tier = call.body.get("service_tier")
@@ -49,7 +52,8 @@ class _Asked:
 
 
 class Estimator:
-    """What a call may cost: its input by its length, its output at most, or as long as usual there.
+    """What a call may cost: its input by its length, its output at most, or as long as usual there. Of a conversation
+    that goes on, what it had used is input again, as far as that is remembered.
 
     Prices are asked for once for each size of input, to the next power of two: a model's longest inputs may cost more.
     """
@@ -59,19 +63,21 @@ class Estimator:
         self._wall = wall
         self._usual: dict[str, float] = {}
         self._rates: dict[str, tuple[Deployment, dict[tuple[int, str, str | None], Rates | None]]] = {}
-        self._last = _Asked(Call(""))
+        self._kept: OrderedDict[str, int] = OrderedDict()
+        """Tokens of conversations, by the ids of their last responses; the newest are last."""
+        self._last = _Asked(Call(""), 0)
 
-    def __call__(self, call: Call, deployment: Deployment) -> Estimate | None:
-        """None if no price is known."""
+    def __call__(self, call: Call, deployment: Deployment) -> float | None:
+        """In US dollars; None if no price is known."""
         asked = self._last
         if asked.call is not call:  # most often it is the same: it may go to many deployments
-            asked = self._last = _Asked(call)
+            asked = self._last = _Asked(call, self._kept.get(call.previous_response_id or "", 0))
         rates = self._rates_of(asked, deployment)
         if rates is None:
             return None
         output = asked.output or _limit(deployment.defaults.get("max_output_tokens"))
-        spent = asked.size * rates[0]
-        return Estimate(spent + (output or self._usual.get(deployment.id, USUAL_OUTPUT)) * rates[1], spent)
+        piece, given, told = rates
+        return piece + asked.size * given + (output or self._usual.get(deployment.id, USUAL_OUTPUT)) * told
 
     def learn(self, deployment: Deployment, output_tokens: int) -> None:
         """A call had so much output there."""
@@ -79,6 +85,13 @@ class Estimator:
             self._usual.clear()
         usual = self._usual.get(deployment.id, float(output_tokens))
         self._usual[deployment.id] = usual + _WEIGHT * (output_tokens - usual)
+
+    def remember(self, response_id: str, used: int) -> None:
+        """A conversation had so many tokens when this response had been given."""
+        self._kept[response_id] = used
+        if len(self._kept) > _MOST:
+            with suppress(KeyError):  # it may run in any thread, and another was faster
+                self._kept.popitem(last=False)
 
     def _rates_of(self, asked: _Asked, deployment: Deployment) -> Rates | None:
         entry = self._rates.get(deployment.id)
@@ -97,16 +110,19 @@ class Estimator:
         return rates[key]
 
     def _ask(self, deployment: Deployment, model: str, tier: str | None, size: int) -> Rates | None:
-        def price(output: int) -> float | None:
+        def price(output: int) -> Cost:
             usage = TokenUsage(size, output)
-            return self._prices.cost(usage, deployment, model=model, service_tier=tier, at=self._wall()).total
+            return self._prices.cost(usage, deployment, model=model, service_tier=tier, at=self._wall())
 
         try:
             alone, both = price(0), price(_SAMPLE)
         except Exception:
             _log.exception("a price source failed")
             return None
-        return None if alone is None or both is None else (alone / size, (both - alone) / _SAMPLE)
+        if alone.total is None or both.total is None:
+            return None
+        piece = alone.requests
+        return piece, (alone.total - piece) / size, (both.total - alone.total) / _SAMPLE
 
 
 class Budgeting:
@@ -152,8 +168,10 @@ class Budgeting:
         usage = opened.usage
         if usage is not None and not opened.partial:
             self._estimate.learn(deployment, usage.output_tokens)
-        guessed = usage is not None and usage.estimated
-        self.check.over(opened.id, Ended(opened.bill, guessed, deployment.model))
+            identity = opened.response.get("id")
+            if isinstance(identity, str):
+                self._estimate.remember(identity, usage.total_tokens)
+        self.check.over(opened.id, Ended(opened.bill, deployment.model))
 
 
 def _limit(most: object) -> int:

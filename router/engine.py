@@ -30,6 +30,7 @@ from providers.errors import (
 )
 from providers.faults import malformed
 from providers.types import Affinity, Call, Deployment, Fetched, HttpReply, JsonObject, Verb
+from providers.usage import count
 from providers.views import Routed, Routing
 from router.chooser import Chooser, Notes, Resolve
 from router.hiding import hide
@@ -37,7 +38,7 @@ from router.outgoing import echoing, encode, in_background
 from router.plan import Failure, Plan
 from router.pool import Lease, Pool
 from router.run import Limits, Run, overriding
-from router.stream import ResponseStream, count
+from router.stream import ResponseStream
 from router.timely import timely
 from router.tokens import Tokens
 from router.transport.base import OpenReply, Transport

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import cast
 
 from providers.types import Json, JsonObject
-from providers.usage import TokenUsage
 
 
 class Received:
@@ -44,10 +43,11 @@ class Received:
         """The newest response object that a lifecycle event carried; empty if there was none."""
         return self._snapshot
 
-    def guess(self) -> TokenUsage:
-        """About how many tokens the output has by now, at four characters a token; what the input has is not known."""
+    @property
+    def tokens(self) -> int:
+        """About how many tokens the output has by now, at four characters a token."""
         texts = sum(len(text) for parts in self._deltas.values() for text in parts)
-        return TokenUsage(output_tokens=-(-(texts + self._other) // 4), estimated=True)
+        return -(-(texts + self._other) // 4)
 
     def response(self) -> JsonObject:
         """The response as far as it arrived: finished items as they came, unfinished messages with their text."""

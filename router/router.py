@@ -267,6 +267,7 @@ class Router(Verbs, Conversations, Fleet, Operations):
             if not isinstance(response_id, str) or not response_id:
                 said = f"response_id: must be the id of a response, not {response_id!r}"
                 raise BadRequestError(said, param="response_id", code="missing_required_parameter")
+            opened.response_id = response_id
             opened.request = request = Request(verb, model or "", params)
             if not model:
                 call = Call("", verb, response_id=response_id, scope=request.scope)

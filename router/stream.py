@@ -15,11 +15,12 @@ from typing import Self
 
 from msgspec.structs import replace
 
+from checks import tokens
 from checks.base import Appeared, Failed, Finished, Outcome, Started
 from providers.base import EventDecoder
 from providers.errors import APIError, APITimeoutError, Attempt, StreamInterruptedError
 from providers.types import JsonObject
-from providers.usage import TokenUsage, read_usage
+from providers.usage import TokenUsage, count, read_spent, read_usage
 from providers.views import Event, Response, Routing
 from router.hiding import hide
 from router.pool import Lease
@@ -308,6 +309,9 @@ class ResponseStream:
         self._failure = error
         self._watch.close()
         if not self._committed:
+            told = None if error.spent is not None else self._decoder.usage()
+            if told is not None:
+                error.spent = read_spent({**self._received.snapshot, "usage": told})
             return
         deployment = self._lease.deployment
         error.deployment_id, error.provider = deployment.id, deployment.provider
@@ -347,10 +351,18 @@ class ResponseStream:
         snapshot = self._received.snapshot
         usage = read_usage(snapshot)
         if status != "succeeded":
-            usage = usage or read_usage({"usage": self._decoder.usage()}) or self._received.guess()
-            opened.output = self._received.response()
+            opened.output = output = self._received.response()
+            usage = usage or read_usage({**output, "usage": self._decoder.usage()}) or self._guess(opened, output)
         bill = opened.close(status, snapshot, usage, error, partial=status != "succeeded")
         self._routing = replace(self.routing, bill=bill)
+
+    def _guess(self, opened: OpenCall, output: JsonObject) -> TokenUsage:
+        """About what was used by now, of which the vendor has not said a word."""
+        asked = 0 if opened.run is None else tokens.guess(opened.run.call)
+        guessed: JsonObject = {"input_tokens": asked, "output_tokens": self._received.tokens}
+        usage = read_usage({**output, "usage": guessed})
+        assert usage is not None, "it has just been told"
+        return replace(usage, estimated=True)
 
     async def _tell(self, outcome: Outcome) -> None:
         if self._observe is not None:
@@ -374,9 +386,3 @@ def _ended_with(routing: Routing, error: APIError) -> tuple[Attempt, ...]:
     """The attempts of a call whose last one served, and then failed."""
     *before, last = routing.attempts
     return (*before, replace(last, error=error))
-
-
-def count(usage: JsonObject, name: str) -> int | None:
-    """A token count of `usage`, or None."""
-    value = usage.get(name)
-    return value if isinstance(value, int) else None

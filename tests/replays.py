@@ -52,16 +52,16 @@ class Replay:
 
     def __init__(self) -> None:
         self.url = ""
-        self._answers: list[tuple[bytes, str, int]] = []
+        self._answers: list[tuple[bytes, str, int, bool]] = []
 
     def play(self, dialect: str, name: str, *, stream: bool) -> None:
         """Answer the next request with a fixture."""
         usual = _AWS if dialect == "converse" else "text/event-stream"
         self.say(fixture(dialect, name, stream=stream), usual if stream else "application/json")
 
-    def say(self, content: bytes, kind: str = "application/json", status: int = 200) -> None:
-        """Answer the next request with this body."""
-        self._answers.append((content, kind, status))
+    def say(self, content: bytes, kind: str = "application/json", status: int = 200, *, cut: bool = False) -> None:
+        """Answer the next request with this body; `cut`: with the beginning of a body, then reset the connection."""
+        self._answers.append((content, kind, status, cut))
 
     def respond(self, response: Mapping[str, Any], *, stream: bool = False) -> None:
         """Answer the next request as the Responses API does: with this response, or a stream that ends with it."""
@@ -91,11 +91,18 @@ class Replay:
             "model_info": dict(info or {}),
         }
 
-    async def _serve(self, request: web.Request) -> web.Response:
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
         await request.read()
         if request.path == "/token":
             return web.json_response({"access_token": "t", "expires_in": 3600, "token_type": "Bearer"})
-        content, kind, status = self._answers.pop(0)
+        content, kind, status, cut = self._answers.pop(0)
+        if cut:
+            begun = web.StreamResponse(status=status, headers={"content-type": kind})
+            await begun.prepare(request)
+            await begun.write(content)
+            assert request.transport is not None
+            request.transport.close()
+            return begun
         return web.Response(body=content, content_type=kind, status=status)
 
 

@@ -36,21 +36,11 @@ LONGEST_NAME: Final = 200
 """Characters; an end user or a tag with a longer name is known by its digest."""
 
 
-class Estimate(NamedTuple):
-    """What a call may cost, in US dollars."""
-
-    total: float
-    input: float = 0.0
-    """The part of it that is spent as soon as anything is answered."""
-
-
 class Ended(NamedTuple):
     """How a call ended."""
 
     bill: Bill | None
     """What it costs; None: nothing was used."""
-    guessed: bool = False
-    """Whether it is billed for its output alone, as far as that was seen: its caller left."""
     model: str = ""
     """For the log, if there is no price."""
 
@@ -63,9 +53,7 @@ class _Claim:
     parts: list[Part] = field(default_factory=list)
     """Of the budgets of its group, its end user, its tags: kept until it is over."""
     placed: list[Part] = field(default_factory=list)
-    """Of the budgets of the deployment that it is on, and of its provider."""
-    input: int = 0
-    """What its input costs, about."""
+    """Of the budgets of the deployment that it is on, or failed on last, and of its provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +62,8 @@ class Means:
 
     rules: Rules
     ledger: Ledger
-    estimate: Callable[[Call, Deployment], Estimate | None]
-    """What a call may cost on a deployment; None if no price is known."""
+    estimate: Callable[[Call, Deployment], float | None]
+    """What a call may cost on a deployment, in US dollars; None if no price is known."""
     end_user: Callable[[Call], str | None]
     """Whom a call is for."""
     board: BudgetBoard | None = None
@@ -134,7 +122,7 @@ class Budget(PreCallCheck):
             return deployments
         parts = await self._reserve(wanted, read)
         if claim is None:
-            self._claims[call.id] = _Claim(call.group, parts, input=self._input(call, deployments))
+            self._claims[call.id] = _Claim(call.group, parts)
         return self._with_room(call, deployments) if read else deployments
 
     async def preview(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
@@ -150,13 +138,14 @@ class Budget(PreCallCheck):
 
     def reserve(self, call: Call, deployment: Deployment, now: float) -> float:
         """Claim what the call may cost there."""
-        counters = self._places.get(deployment.id)
         claim = self._claims.get(call.id)
-        if counters is None or claim is None:
+        if claim is None:
             return 0.0
-        amount = self._amount(call, deployment)
+        counters = self._places.get(deployment.id, ())
+        amount = self._amount(call, deployment) if counters else 0
         parts, full = self._ledger.reserve([(counter, amount) for counter in counters])
-        claim.placed += parts
+        if full is None:
+            claim.placed = parts
         return 0.0 if full is None else _AGAIN
 
     def release(self, call: Call, deployment: Deployment) -> None:
@@ -271,9 +260,12 @@ class Budget(PreCallCheck):
         return left
 
     def _withdraw(self, claim: _Claim) -> None:
-        placed, claim.placed = claim.placed, []
+        """Give back what is reserved of the deployment's budgets. If the call ends with that, what it used is billed
+        there all the same."""
+        placed, claim.placed = claim.placed, [part._replace(amount=0) for part in claim.placed]
         for part in placed:
-            self._ledger.settle(part, 0)
+            if part.amount:
+                self._ledger.settle(part, 0)
 
     def _give_back(self, claim: _Claim) -> None:
         self._withdraw(claim)
@@ -289,18 +281,13 @@ class Budget(PreCallCheck):
         if cost is None and not any(part.amount for part in parts):
             self._note_unpriced(ended.model)
         for part in parts:
-            spent = part.amount if cost is None else nano(cost) + (claim.input if ended.guessed else 0)
-            self._ledger.settle(part, spent)
+            self._ledger.settle(part, part.amount if cost is None else nano(cost))
 
     # money
 
     def _amount(self, call: Call, deployment: Deployment) -> int:
         found = self._estimate(call, deployment)
-        return 0 if found is None else nano(found.total)
-
-    def _input(self, call: Call, deployments: Sequence[Deployment]) -> int:
-        found = self._estimate(call, deployments[0])
-        return 0 if found is None else nano(found.input)
+        return 0 if found is None else nano(found)
 
     def _note_unpriced(self, model: str) -> None:
         if model not in self._unpriced and len(self._unpriced) < MOST_UNPRICED:

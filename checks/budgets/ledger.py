@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from threading import Lock
 from typing import Final, NamedTuple
 
-from cachetools import LRUCache
-
 from checks.budgets.board import BudgetBoard, Page, Want
-from checks.budgets.rules import EACH, NANO, Rule, Rules
+from checks.budgets.rules import EACH, NANO, Rule, Rules, Scope
 
 MOST_NAMES: Final = 10_000
-"""End users and tags, each with a budget like everybody's, that are remembered; the least recently used is forgotten
-first, and with it what it has spent, unless Redis knows."""
+"""End users, tags (with a budget like everybody's) and keys that are remembered, of each kind; the least recently used
+is forgotten first, and with it what it has spent, unless Redis knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +71,10 @@ class Ledger:
         self._wall = wall
         self._board = board
         self._lock = Lock()
+        self._most = most
         self._named: dict[tuple[str, str, str], Counter] = {}
-        self._each: LRUCache[tuple[str, str, str], Counter] = LRUCache(most)
+        self._each: dict[Scope, OrderedDict[tuple[str, str, str], Counter]] = {}
+        """Of those that there may be any number of, by what they are: who was used last is last."""
         self._writer = secrets.token_hex(6)
         self._numbers = count(1)
 
@@ -158,7 +159,8 @@ class Ledger:
     def states(self) -> list[BudgetState]:
         """How every budget stands; of those that everybody has, where something was spent or is reserved."""
         with self._lock:
-            named, each = list(self._named.values()), list(self._each.values())
+            named = list(self._named.values())
+            each = [counter for table in self._each.values() for counter in table.values()]
         known = [self.state(counter) for counter in named]
         return known + [found for found in map(self.state, each) if found.spent or found.reserved]
 
@@ -166,12 +168,23 @@ class Ledger:
 
     def _counter(self, rule: Rule, name: str) -> Counter:
         many = rule.scope == "key" or (rule.name == EACH and rule.scope in ("end_user", "tag"))
-        table = self._each if many else self._named
         key = (rule.scope, name, rule.period.text)
-        counter = table.get(key)
-        if counter is None:
-            counter = table[key] = Counter(rule, name)
+        if many:
+            counter = self._one_of_many(key, rule)
+        else:
+            counter = self._named.get(key) or self._named.setdefault(key, Counter(rule, name))
         counter.rule = rule  # a deployment's limit may have been changed
+        return counter
+
+    def _one_of_many(self, key: tuple[str, str, str], rule: Rule) -> Counter:
+        table = self._each.setdefault(rule.scope, OrderedDict())
+        counter = table.get(key)
+        if counter is not None:
+            table.move_to_end(key)
+            return counter
+        if len(table) >= self._most:
+            table.popitem(last=False)
+        counter = table[key] = Counter(rule, key[1])
         return counter
 
     def _roll(self, counters: Iterable[Counter]) -> None:

@@ -87,7 +87,10 @@ class Answer:
 
     def read(self, reply: JsonObject) -> None:
         """A whole reply. Raises the `APIError` that it reports."""
-        self._frame(reply, "message")
+        try:
+            self._frame(reply, "message")
+        except APIError as error:
+            self._narrator.fail(error, self._usage)
         self._finish = self._finish or "stop"
         if self._narrator.started:
             self.end()

@@ -13,13 +13,16 @@ from providers.types import Json, JsonObject
 _CHUNKS: Final = ("web", "retrievedContext", "maps", "image")
 
 
-def searches(metadata: Mapping[str, Json]) -> JsonObject | None:
-    """The `web_search_call` that stands for the searches made, if any."""
-    queries = [query for query in _list(metadata.get("webSearchQueries")) if isinstance(query, str)]
-    if not queries:
-        return None
-    action: JsonObject = {"type": "search", "query": queries[0], "queries": list(queries)}
-    return {"type": "web_search_call", "status": "completed", "action": action}
+def searches(metadata: Mapping[str, Json], *, each: bool) -> Iterator[JsonObject]:
+    """A `web_search_call` for whatever Google charges for as one search: `each` query, or all of them together.
+
+    It ignores those that are empty, or are there twice.
+    """
+    told = [query for query in _list(metadata.get("webSearchQueries")) if isinstance(query, str) and query]
+    queries = list(dict.fromkeys(told))
+    for together in ([query] for query in queries) if each else [queries] if queries else []:
+        action: JsonObject = {"type": "search", "query": together[0], "queries": [*together]}
+        yield {"type": "web_search_call", "status": "completed", "action": action}
 
 
 def citations(candidate: Mapping[str, Json], text: str) -> Iterator[JsonObject]:

@@ -13,6 +13,7 @@ from providers.generate_content.grounding import citations, searches
 from providers.generate_content.logprobs import logprobs
 from providers.generate_content.partial import PartialCall
 from providers.generate_content.signatures import Pieces, sealed
+from providers.generate_content.thinking import generation
 from providers.translation.narrator import Narrator
 from providers.types import Json, JsonObject
 
@@ -150,8 +151,10 @@ class GeminiListener:
             for citation in citations(self._grounds, "".join(self._texts)):
                 self._narrator.annotate(citation)
         metadata = self._grounds.get("groundingMetadata")
-        search = searches(metadata) if isinstance(metadata, dict) else None
-        if search is not None:
+        if not isinstance(metadata, dict):
+            return
+        version = generation(str(self._narrator.response["model"])).version
+        for search in searches(metadata, each=version is None or version >= (3, 0)):
             self._end_text(incomplete=incomplete)
             self._narrator.item(search, "ws", "in_progress", "searching", "completed")
 

@@ -21,13 +21,18 @@ _TIERS: Final[Mapping[Json, str]] = {"standard": "default", "priority": "priorit
 class Counts:
     """What was told so far; of two tellings, the later counts."""
 
-    __slots__ = ("_counts", "_known", "tier")
+    __slots__ = ("_counts", "_fast", "_known", "_tier")
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = dict.fromkeys((*_COUNTS, _THOUGHT, _HOUR), 0)
         self._known = False
-        self.tier: str | None = None
-        """OpenAI's name of the tier that served."""
+        self._fast = False
+        self._tier: str | None = None
+
+    @property
+    def tier(self) -> str | None:
+        """OpenAI's name of the tier that served; None if that was not told. `speed: fast` has a price of its own."""
+        return "fast" if self._fast else self._tier
 
     def take(self, told: Json) -> None:
         """Take in a `usage`; what it does not say, stays."""
@@ -46,7 +51,9 @@ class Counts:
                 counts[name] = part
         tier = told.get("service_tier")
         if isinstance(tier, str):
-            self.tier = _TIERS.get(tier, tier)
+            self._tier = _TIERS.get(tier, tier)
+        if "speed" in told:
+            self._fast = told["speed"] == "fast"
 
     def whole(self) -> JsonObject | None:
         """`usage` as OpenAI counts; None if nothing was told."""

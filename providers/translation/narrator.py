@@ -14,6 +14,7 @@ from providers import jsonio
 from providers.errors import APIError, ContentPolicyViolationError, RateLimitError
 from providers.translation.tools import INPUT
 from providers.types import Json, JsonObject
+from providers.usage import read_spent
 from providers.views import Event
 
 Reason: TypeAlias = Literal["max_output_tokens", "content_filter"]
@@ -121,8 +122,9 @@ class Narrator:
         self._tell({"type": f"response.{self.response['status']}", "response": self.response})
 
     def fail(self, error: APIError, usage: JsonObject | None = None) -> None:
-        """It has failed. Raises `error` itself if nothing was told yet."""
+        """It has failed, and `error` says what was used. Raises `error` itself if nothing was told yet."""
         if not self.started:
+            error.spent = read_spent({**self.response, "status": "failed", "usage": usage})
             raise error
         self.close(incomplete=True)
         self.response |= {
@@ -132,6 +134,7 @@ class Narrator:
             "usage": usage,
         }
         self.ended, self.cause = True, error
+        error.spent = read_spent(self.response)
         json: JsonObject = {
             "type": "response.failed",
             "response": self.response,

@@ -69,7 +69,8 @@ class Book:
 
     def _timetable(self, provider: Provider, model: ModelInfo, tier: str | None) -> Timetable:
         # a vendor that has its prices from another has not got the other's tiers
-        context = {"service_tier": tier} if tier and any(model is each for each in provider.models) else None
+        own = any(model is each for each in provider.models)
+        context = {"service_tier": tier, "speed": tier} if tier and own else None  # as Anthropic calls its fast tier
         return Timetable(partial(self._compiled, model, context), *changes(model))
 
     def _compiled(self, model: ModelInfo, context: dict[str, str] | None, when: datetime) -> Priced:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from providers.errors import APIError, Attempt
 from providers.types import Call, Json, JsonObject, Verb
+from router.telemetry.debts import Payer
 from router.telemetry.opened import OpenCall
 from router.telemetry.record import SETTINGS, AttemptRecord, CallRecord, Status
 
@@ -41,6 +42,7 @@ def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
     record_id, model, status, tier = said("id"), said("model"), said("status"), said("service_tier")
     details, conversing = said("incomplete_details"), verb in _CONVERSING
     conversation = _conversation(call, response) if conversing or "conversation" in response else None
+    payer = payer_of(call, policy) if opened.payer is None else opened.payer
     most = body.get("max_output_tokens")
     # by position: by name it would take three times as long
     return CallRecord(
@@ -76,8 +78,8 @@ def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
         opened.partial,
         None if cost is None else cost.total,
         cost,
-        policy.end_user(call),
-        _tags(metadata["tags"]) if "tags" in metadata else (),
+        payer.end_user,
+        payer.tags,
         call.scope,
         _key(metadata) if metadata else None,
         None if run is None or run.affinity is None else run.affinity.mode,
@@ -87,6 +89,12 @@ def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
         body.get("input") if policy.contents else None,
         _output(opened) if policy.contents else None,
     )
+
+
+def payer_of(call: Call, policy: Policy) -> Payer:
+    """Whom a call is for."""
+    metadata = call.metadata
+    return Payer(policy.end_user(call), _tags(metadata["tags"]) if "tags" in metadata else ())
 
 
 def _asked(opened: OpenCall) -> Call:

@@ -8,15 +8,17 @@ from typing import Protocol
 
 import msgspec
 
+from providers.errors import APIError
 from providers.types import JsonObject, Verb
 from providers.usage import Bill, TokenUsage
 from router.request import Request
 from router.run import Run
 from router.telemetry.base import CallTrace
+from router.telemetry.debts import Payer
 from router.telemetry.record import Status
 
 BILLED = frozenset({Verb.CREATE, Verb.COMPACT})
-"""Verbs that use tokens; the others only show again what was used."""
+"""Verbs that use tokens; the others only show what was used."""
 
 
 class Book(Protocol):
@@ -27,6 +29,10 @@ class Book(Protocol):
 
     def bill(self, opened: OpenCall) -> Bill | None:
         """What it costs; None if it used nothing."""
+        ...
+
+    def collect(self, opened: OpenCall) -> Payer | None:
+        """Who pays for what it shows, if that is to be billed now."""
         ...
 
     def put(self, opened: OpenCall) -> None:
@@ -63,6 +69,10 @@ class OpenCall(msgspec.Struct, eq=False):  # made for each call, which `__init__
     usage: TokenUsage | None = None
     partial: bool = False
     bill: Bill | None = None
+    response_id: str | None = None
+    """The response that it is about, by the id that the caller knows."""
+    payer: Payer | None = None
+    """Whom the bill is for, if that was said by the call that began the response."""
 
     def close(
         self,
@@ -84,7 +94,7 @@ class OpenCall(msgspec.Struct, eq=False):  # made for each call, which `__init__
             self.response = response
         if self.run is not None:
             self.request = None  # the run has all that is told of it
-        if self.verb in BILLED and self.run is not None and self.run.deployment is not None:
+        if self.run is not None and self.run.deployment is not None and self._billed(usage):
             self.usage, self.partial = usage, partial and usage is not None
             self.bill = self.book.bill(self)
         self.book.put(self)
@@ -92,4 +102,17 @@ class OpenCall(msgspec.Struct, eq=False):  # made for each call, which `__init__
 
     def failed(self, error: BaseException) -> None:
         """It ended with `error`: its own, or that of a caller who cancelled it."""
-        self.close("failed" if isinstance(error, Exception) else "cancelled", error=error)
+        status: Status = "failed" if isinstance(error, Exception) else "cancelled"
+        spent = error.spent if isinstance(error, APIError) else None
+        if spent is None:
+            self.close(status, error=error)
+        else:
+            self.close(status, spent.answer, spent.usage, error, partial=True)
+
+    def _billed(self, usage: TokenUsage | None) -> bool:
+        """Whether it used something, or is the first to show what a response in the background has."""
+        if self.verb in BILLED:
+            return True
+        if usage is not None:
+            self.payer = self.book.collect(self)
+        return self.payer is not None

@@ -113,13 +113,16 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     max_output_tokens: int | None = None
     """The most that was asked for; None: no limit was given."""
     usage: TokenUsage | None = None
-    """None: the vendor told none, or nothing was used."""
+    """None: the vendor told none, or nothing was used. What a response in the background used is in the record of the
+    call that first showed its end."""
     partial: bool = False
-    """Whether the usage is that of a stream that did not reach its end."""
+    """Whether the usage is that of an answer that failed, or did not reach its end."""
     cost: float | None = None
     cost_breakdown: Cost | None = None
     """The parts of the cost, or why it is not known; None where there is nothing to pay for."""
     end_user: str | None = None
+    """Whom it was for; of a response in the background that is billed here, whom the call was that began it. So with
+    `tags`."""
     tags: tuple[str, ...] = ()
     tenant: str | None = None
     """The call's `affinity_scope`."""

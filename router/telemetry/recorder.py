@@ -19,9 +19,10 @@ import msgspec
 from providers.types import Deployment, Verb
 from providers.usage import Bill, Cost, Loads, PriceSource, TokenUsage
 from router.pool import DeploymentHealth
-from router.telemetry.account import Policy, record_of
+from router.telemetry.account import Policy, payer_of, record_of
 from router.telemetry.base import Batching, LossTeller, Sink, Tracer, one_by_one
 from router.telemetry.callbacks import CallbackSink, CallbackStats
+from router.telemetry.debts import Debts, Payer
 from router.telemetry.delivery import Delivery
 from router.telemetry.opened import OpenCall
 from router.telemetry.record import CallRecord
@@ -72,6 +73,7 @@ class Recorder:
         self._prefix = f"call_{secrets.token_hex(6)}_"
         self._numbers = count(1)
         self._delivery = Delivery(self._deliver, self._loader)
+        self._debts = Debts()
 
     def __del__(self) -> None:
         atexit.unregister(self._at_exit)
@@ -109,8 +111,12 @@ class Recorder:
         """What a call costs, to be worked out when it is asked for; None if it used nothing."""
         usage, response = opened.usage, opened.response
         if usage is None:
-            reason = _NOT_YET if response.get("status") in _UNFINISHED else _NO_USAGE
-            return Bill(Cost(None, reason)) if opened.status == "succeeded" else None
+            if opened.status != "succeeded":
+                return None
+            if response.get("status") not in _UNFINISHED:
+                return Bill(Cost(None, _NO_USAGE))
+            self._owe(opened)
+            return Bill(Cost(None, _NOT_YET))
         assert opened.run is not None, "only what was sent is billed"
         assert opened.run.deployment is not None, "the same"
         model, tier = response.get("model"), response.get("service_tier")
@@ -118,6 +124,19 @@ class Recorder:
         served = tier if isinstance(tier, str) else None
         # not the whole call, which is much more: whoever has the answer may keep this for long
         return Bill(_Pricing(self._prices, usage, opened.run.deployment, named, served, opened.started))
+
+    def collect(self, opened: OpenCall) -> Payer | None:
+        """Who pays for what a call shows: the end of a response in the background that was not billed yet."""
+        shown = opened.response
+        if opened.response_id is None or shown.get("status") in _UNFINISHED or shown.get("usage") is None:
+            return None
+        return self._debts.collect(opened.response_id)
+
+    def _owe(self, opened: OpenCall) -> None:
+        """Have a response in the background billed when it has ended."""
+        identity = opened.response.get("id")
+        if isinstance(identity, str) and opened.run is not None:
+            self._debts.owe(identity, payer_of(opened.run.call, self.policy))
 
     async def flush(self, timeout: float) -> bool:
         """Deliver what waits, and wait until callbacks have had it, `timeout` seconds at most; whether they have."""

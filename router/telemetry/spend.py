@@ -36,7 +36,7 @@ class Totals(msgspec.Struct, frozen=True):
     unpriced: int = 0
     """Calls that used something, and what that cost is not known."""
     estimated: int = 0
-    """Calls whose usage was guessed, as their caller left the stream before the vendor told it."""
+    """Calls whose usage was guessed, as their stream was left, or broke off, before the vendor told it."""
 
 
 class Spend(msgspec.Struct, frozen=True):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from fakes import Clock
 
-from checks.budgets.check import Budget, Ended, Estimate, Means
+from checks.base import Failed
+from checks.budgets.check import Budget, Ended, Means
 from checks.budgets.ledger import Ledger
 from checks.budgets.period import parse_period
 from checks.budgets.rules import Rule, Rules
 from checks.catalog import Services, build
-from providers.errors import BudgetExceededError, ConfigurationError
+from providers.errors import BudgetExceededError, ConfigurationError, InternalServerError
 from providers.types import Call, Deployment
 from providers.usage import Bill, Cost
 from router.stores.memory import MemoryStore
@@ -20,8 +21,8 @@ TAG = Rule("tag", "*", 10 * 10**9, parse_period("1h"))
 
 
 def budget(clock: Clock, *rules: Rule) -> Budget:
-    """A check for whom every call may cost four dollars, of which one is for its input."""
-    means = Means(Rules(rules), Ledger(clock), lambda call, deployment: Estimate(4.0, 1.0), lambda call: None)
+    """A check for whom every call may cost four dollars."""
+    means = Means(Rules(rules), Ledger(clock), lambda call, deployment: 4.0, lambda call: None)
     check = Budget(means)
     check.accept((A, B))
     return check
@@ -68,11 +69,26 @@ async def test_a_call_that_nobody_has_asked_for_reserves_nothing(clock: Clock) -
     assert money(check) == [(0, 0), (0, 0)]
 
 
-async def test_who_left_pays_for_the_input_too(clock: Clock) -> None:
+async def test_an_answer_that_failed_is_billed_where_it_was_given(clock: Clock) -> None:
     check = budget(clock, TAG)
-    await check.eligible(call("1", "x"), (A,))
-    check.over("1", Ended(Bill(Cost(0.5)), guessed=True))
-    assert money(check)[-1] == (1.5, 0)
+    await check.eligible(call("1", "x"), (A, B))
+    check.reserve(call("1", "x"), A, 0.0)
+    await check.observe(call("1", "x"), A, Failed(InternalServerError("malformed")))
+    assert money(check) == [(0, 0), (0, 0), (0, 4)]
+    check.over("1", Ended(Bill(Cost(0.5))))
+    assert money(check) == [(0.5, 0), (0, 0), (0.5, 0)]
+
+
+async def test_an_answer_is_not_billed_where_another_has_failed(clock: Clock) -> None:
+    check, elsewhere = budget(clock, TAG), Deployment("c", "gpt", "openai", "gpt-4o")
+    check.accept((A, B, elsewhere))
+    for name, second in (("1", B), ("2", elsewhere)):
+        await check.eligible(call(name, "x"), (A, B, elsewhere))
+        check.reserve(call(name, "x"), A, 0.0)
+        await check.observe(call(name, "x"), A, Failed(InternalServerError("down")))
+        check.reserve(call(name, "x"), second, 0.0)
+        check.over(name, Ended(Bill(Cost(0.5))))
+    assert money(check) == [(0, 0), (0.5, 0), (1, 0)]
 
 
 async def test_the_error_names_the_budget_that_is_used_up_among_several(clock: Clock) -> None:

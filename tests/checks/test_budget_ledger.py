@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from checks.budgets.board import Page, Want
 from checks.budgets.ledger import Counter, Ledger, Part
 from checks.budgets.period import parse_period
-from checks.budgets.rules import Rule, Rules, nano
+from checks.budgets.rules import Rule, Rules, Scope, nano
 
 LIMITS = (100, 60, 30)
 EACH_USER = Rule("end_user", "*", 100, parse_period("1h"))
@@ -139,6 +139,29 @@ def test_of_end_users_the_longest_unheard_of_is_forgotten_and_nobody_with_a_budg
         (part,), _ = ledger.reserve([(counter, 7) for counter in ledger.counters(rules.of("end_user", name), name)])
         ledger.settle(part, 7)
     assert [(state.name, state.spent) for state in ledger.states()] == [("vip", 7e-9), ("bob", 7e-9), ("cid", 7e-9)]
+
+
+def spend_seven(ledger: Ledger, rules: Rules, scope: Scope, name: str) -> None:
+    (part,), _ = ledger.reserve([(counter, 7) for counter in ledger.counters(rules.of(scope, name), name)])
+    ledger.settle(part, 7)
+
+
+def test_who_looks_at_budgets_makes_nobody_be_forgotten_sooner() -> None:
+    rules, ledger = Rules([EACH_USER]), Ledger(Clock(), most=2)
+    for name in ("ann", "bob", "ann"):
+        spend_seven(ledger, rules, "end_user", name)
+    assert len(ledger.states()) == 2
+    spend_seven(ledger, rules, "end_user", "cid")
+    assert [(state.name, state.spent) for state in ledger.states()] == [("ann", 14e-9), ("cid", 7e-9)]
+
+
+def test_no_crowd_of_end_users_makes_a_key_be_forgotten() -> None:
+    rules, ledger = Rules([EACH_USER]), Ledger(Clock(), most=2)
+    rules.charge("key", 100, parse_period("1h"))
+    spend_seven(ledger, rules, "key", "key")
+    for name in ("ann", "bob", "cid"):
+        spend_seven(ledger, rules, "end_user", name)
+    assert [(state.name, state.spent) for state in ledger.states() if state.scope == "key"] == [("key", 7e-9)]
 
 
 def test_money_is_counted_in_billionths_and_nonsense_is_none() -> None:

@@ -311,6 +311,22 @@ async def test_a_background_call_whose_usage_never_came_counts_by_its_estimate()
         await closed(router, upstreams)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_a_vendor_keeps_of_a_conversation_is_reserved_for_the_next_turn(stream: bool) -> None:
+    async with eight(1) as upstreams:
+        prices = PerToken(input=0.01, output=0)
+        router = priced(group(upstreams), {"group": "gpt", "max_budget": 15, **DAY}, price_source=prices)
+        first = await create(router, stream, input="x" * 4_000)
+        used = first.usage
+        assert used is not None
+        assert used.total_tokens > 500
+        with pytest.raises(BudgetExceededError, match=f"this call may cost \\${used.total_tokens / 100:g}") as refused:
+            await create(router, stream, previous_response_id=first.id)
+        assert refused.value.attempts == ()
+        await create(router, stream)
+        await closed(router, upstreams)
+
+
 async def test_the_usual_length_of_answers_is_learnt() -> None:
     async with eight(1) as upstreams:
         limit = {"group": "gpt", "max_budget": 507, **DAY}

@@ -155,9 +155,15 @@ def test_no_usage_is_none(usage: Any) -> None:
     assert read_usage({"usage": usage}) is None
 
 
-def test_odd_counts_count_nothing() -> None:
-    usage: Any = {"input_tokens": "many", "output_tokens": -3, "input_tokens_details": [], "output_tokens_details": 1}
-    assert read_usage({"usage": usage}) == TokenUsage()
+@pytest.mark.parametrize("odd", ["many", -3, True, 1.5, 10**400, None])
+def test_odd_counts_count_nothing_and_without_any_other_there_is_no_usage(odd: Any) -> None:
+    usage: Any = {"input_tokens": odd, "output_tokens": odd, "input_tokens_details": [], "output_tokens_details": 1}
+    assert read_usage({"usage": usage}) is None
+    assert read_usage({"usage": {**usage, "input_tokens": 0}}) == TokenUsage()
+    assert read_usage({"usage": {**usage, "output_tokens": 5}}) == TokenUsage(0, 5)
+
+
+def test_the_total() -> None:
     assert TokenUsage(3, 4).total_tokens == 7
 
 

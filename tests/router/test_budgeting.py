@@ -10,10 +10,12 @@ import pytest
 from fakes import Clock
 from prices import Broken, PerToken
 
+from providers.rates import Rates
 from providers.types import Call, Deployment, Json
 from providers.usage import Cost, PriceSource, TokenUsage
 from router import Router, budgeting
 from router.budgeting import Estimator, wall_clock
+from router.pricing.prices import Prices
 
 
 def deployment(name: str = "one", model: str = "gpt-4o", **defaults: Json) -> Deployment:
@@ -27,7 +29,7 @@ def asking(characters: int = 4_000, wildcard: str = "", **body: Any) -> Call:
 def estimated(prices: PriceSource, call: Call, where: Deployment) -> float:
     found = Estimator(prices, time.time)(call, where)
     assert found is not None
-    return found.total
+    return found
 
 
 def test_input_counts_by_its_length_and_output_at_most() -> None:
@@ -36,6 +38,15 @@ def test_input_counts_by_its_length_and_output_at_most() -> None:
     assert estimated(prices, asking(), deployment(max_output_tokens=70)) == pytest.approx(1.0 + 0.7)
     assert estimated(prices, asking(max_output_tokens=None), deployment()) == pytest.approx(1.0 + 10.0)
     assert estimated(prices, asking(max_output_tokens=True), deployment()) == pytest.approx(1.0 + 10.0)
+
+
+@pytest.mark.parametrize("characters", [4, 20, 4_000])
+def test_the_price_of_the_request_itself_is_all_of_it_however_long_the_input(characters: int) -> None:
+    own = Rates({"input_cost_per_request": 0.25, "input_cost_per_token": 1e-6, "output_cost_per_token": 0.0})
+    by_hand = 0.25 + characters / 4 * 1e-6
+    assert estimated(Prices(), asking(characters), Deployment("one", "gpt", "openai", "m", prices=own)) == (
+        pytest.approx(by_hand, rel=1e-9)
+    )
 
 
 def test_what_is_usual_somewhere_is_learnt_there_and_forgotten_if_too_much_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,11 +58,21 @@ def test_what_is_usual_somewhere_is_learnt_there_and_forgotten_if_too_much_is(mo
         estimator.learn(where, tokens)
         found = estimator(call, where)
         assert found is not None
-        usual.append(found.total / 0.5)
+        usual.append(found / 0.5)
     assert usual == [100, 110, 10, 20]
     forgotten = estimator(call, one)
-    assert forgotten is not None
-    assert forgotten.total == 500
+    assert forgotten == 500
+
+
+def test_what_a_vendor_keeps_of_a_conversation_is_input_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgeting, "_MOST", 2)
+    estimator = Estimator(PerToken(input=0.001, output=0), time.time)
+    for name, used in (("resp_1", 500), ("resp_2", 70), ("resp_3", 2_000)):
+        estimator.remember(name, used)
+    found = [
+        estimator(asking(previous_response_id=name), deployment()) for name in (None, "resp_1", "resp_2", "resp_3")
+    ]
+    assert found == pytest.approx([1.0, 1.0, 1.07, 3.0])
 
 
 def test_a_price_is_asked_for_once_for_each_size_of_input_tier_and_model(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,7 @@ class Passage:
             return 0
         usage = answer.usage if isinstance(answer, ResponseStream) else read_usage(answer.to_dict())
         used = 0 if usage is None else min(usage.total_tokens, _MOST)
-        if usage is None or usage.estimated:  # which counts what came out of a stream that was left, and not its input
+        if usage is None or usage.estimated:  # of a stream that was left: what came is not all that was made
             return max(self._assumed, used)
         return used
 

@@ -225,16 +225,34 @@ def test_grounding_is_citations_in_characters_and_a_search() -> None:
     response = heard(
         frame({"text": "Über "}), frame({"text": "us won."}, stop="STOP", usage=metadata, groundingMetadata=GROUNDS)
     )
-    assert kinds(response) == ["message", "web_search_call"]
+    assert kinds(response) == ["message", "web_search_call", "web_search_call"]
     notes = response["output"][0]["content"][0]["annotations"]
     assert [(note["start_index"], note["end_index"], note["url"], note["title"]) for note in notes] == [
         (0, 4, "https://a.org", "A"),
         (8, 12, "https://b.org", "https://b.org"),
         (0, 12, "https://a.org", "A"),
     ]
-    search = response["output"][1]
-    assert search["action"] == {"type": "search", "query": "who won", "queries": ["who won", "score"]}
+    assert [item["action"] for item in response["output"][1:]] == [
+        {"type": "search", "query": "who won", "queries": ["who won"]},
+        {"type": "search", "query": "score", "queries": ["score"]},
+    ]
     assert response["usage"]["input_tokens"] == 10, "what a search read is not charged for"
+
+
+@pytest.mark.parametrize(
+    ("model", "searches"),
+    [
+        ("gemini-2.5-pro", [["who won", "score"]]),  # charged for by the prompt
+        ("models/gemini-2.0-flash", [["who won", "score"]]),
+        ("gemini-3-flash-preview", [["who won"], ["score"]]),  # by the query
+        ("gemini-flash-latest", [["who won"], ["score"]]),
+    ],
+)
+def test_there_is_a_search_for_each_that_google_charges_for(model: str, searches: list[list[str]]) -> None:
+    queries = ["who won", "", "score", "who won"]
+    said = frame({"text": "They."}, stop="STOP", groundingMetadata={"webSearchQueries": queries})
+    response = heard({**said, "modelVersion": model})
+    assert [item["action"]["queries"] for item in response["output"][1:]] == searches
 
 
 def test_grounding_that_nothing_was_said_of_is_a_search() -> None:

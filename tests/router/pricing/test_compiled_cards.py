@@ -95,7 +95,7 @@ def check(provider: Provider, model: ModelInfo, usage: TokenUsage, tier: str | N
         assert "no price of a token" in found.reason
         return
     try:
-        context = {"service_tier": tier} if tier else None
+        context = {"service_tier": tier, "speed": tier} if tier else None
         expected = model.calc_price(as_genai(usage), provider, genai_request_timestamp=when, price_context=context)
     except ValueError:
         assert found.total is None
@@ -148,7 +148,7 @@ def test_a_call_costs_what_genai_prices_finds_by_the_names(
             model,
             provider_id=VENDORS[provider],
             genai_request_timestamp=datetime.fromtimestamp(at, UTC),
-            price_context={"service_tier": tier} if tier else None,
+            price_context={"service_tier": tier, "speed": tier} if tier else None,
         )
     except (LookupError, ValueError):
         assert found.total is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -286,21 +287,27 @@ async def test_a_response_that_did_not_come_to_its_end_is_billed_all_the_same(st
         assert records[0].partial == (status == "failed")
 
 
-@pytest.mark.parametrize("status", ["queued", "in_progress"])
-async def test_a_response_in_the_background_is_not_priced_before_it_has_ended(status: str) -> None:
-    async with priced("openai/gpt-4o") as (replay, router, records):
-        replay.respond(response(status=status, usage=None))
-        told = await router.aresponses("g0", "Hi", background=True)
-        assert told.routing.cost is None
-        assert told.routing.cost_breakdown is not None
-        assert told.routing.cost_breakdown.reason == (
-            "it runs in the background: its usage is not known before it has ended"
-        )
-        replay.respond(response())
-        again = await router.aget_responses("resp_1")
-        assert again.routing.cost is None  # shown again, not used again
-        await router.aclose()
-        assert [each.cost for each in records] == [None, None]
+@pytest.mark.parametrize(("speed", "tier", "dearer"), [("fast", "fast", 2), ("standard", "default", 1)])
+async def test_claude_s_fast_mode_has_its_price_streamed_and_not(speed: str, tier: str, dearer: int) -> None:
+    for stream in (False, True):
+        async with priced("anthropic/claude-opus-5") as (replay, router, records):
+            usage = {"input_tokens": 40, "output_tokens": 2, "service_tier": "standard", "speed": speed}
+            said = {"id": "m", "type": "message", "role": "assistant", "model": "claude-opus-5", "usage": usage}
+            stop = {"stop_reason": "end_turn", "stop_sequence": None}
+            frames: list[dict[str, Any]] = [
+                {"type": "message_start", "message": {**said, "content": []}},
+                {"type": "message_delta", "delta": stop, "usage": {"output_tokens": 2}},
+                {"type": "message_stop"},
+            ]
+            if stream:
+                replay.say(
+                    b"".join(b"data: %s\n\n" % json.dumps(each).encode() for each in frames), "text/event-stream"
+                )
+            else:
+                replay.say(json.dumps({**said, **stop, "content": []}).encode())
+            await create(router, stream, model="g0", extra_body={"speed": "fast"})
+        assert records[0].service_tier == tier
+        assert records[0].cost == dollars((40, dearer * 5), (2, dearer * 25))
 
 
 async def test_an_abandoned_stream_of_claude_costs_what_it_said_at_its_start() -> None:
