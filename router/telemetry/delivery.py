@@ -116,7 +116,11 @@ class Delivery:
     def _turn(self) -> None:
         loop = asyncio.get_running_loop()
         self._turned = loop.time()
-        preparing = self._some()
+        try:
+            preparing = self._some()
+        except BaseException:  # as `KeyboardInterrupt`
+            self._scheduled = False  # the next call's turn goes on
+            raise
         if preparing is not None:
             preparing.add_done_callback(lambda _: _later(loop, self._turn))
             return

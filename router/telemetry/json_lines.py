@@ -16,6 +16,8 @@ from providers import jsonio
 from router.telemetry.record import CallRecord
 
 _MOST_NAMES: Final = 10_000
+_LONGEST: Final = 1_000
+"""Characters that are remembered of one call, if it has no more: whoever calls may write a megabyte."""
 _ID: Final = re.compile("resp_[0-9a-f]+")
 """The usual id of a response, of digits that no key begins with."""
 
@@ -82,6 +84,8 @@ class JsonFormatter(logging.Formatter):
         """Whether no name in it can hold a key."""
         if not self._knows(_usual(call)) or (call.tags and not self._knows(call.tags)):
             return False
+        if call.parameters and not self._knows((str(call.parameters),)):
+            return False
         rest = _unique(call)
         return not rest or self._redactor.clean(rest)
 
@@ -93,12 +97,12 @@ class JsonFormatter(logging.Formatter):
         if len(known) > _MOST_NAMES:
             known.clear()
             known.add(None)
-        for name in names:
-            if name not in known:
-                if not self._redactor.clean(str(name)):
-                    return False
-                known.add(name)
-        known.add(names)
+        fresh = [str(name) for name in names if name not in known]
+        if not all(map(self._redactor.clean, fresh)):
+            return False
+        if len(names) + sum(map(len, fresh)) <= _LONGEST:
+            known.update(fresh)
+            known.add(names)
         return True
 
     def _careful(self, record: logging.LogRecord, call: CallRecord | None) -> str:
@@ -192,9 +196,7 @@ def _unique(call: CallRecord) -> str:
         names.append(former)
     if call.conversation_id is not None:
         names.append(call.conversation_id)
-    if call.parameters:
-        names.append(str(call.parameters))
-    if len(call.attempts) > 1:
+    if len(call.attempts) > 1 or call.status != "succeeded":
         names += (each.error_code for each in call.attempts if each.error_code)
     return " ".join(names)
 

@@ -86,7 +86,7 @@ class Redactor:
             for mark in marks:
                 if mark in names:
                     return False
-        return True
+        return not ((":" in names or "=" in names) and _NAMED.search(names))
 
     def _under(self, name: object, item: object, levels: int) -> object:
         named = isinstance(item, str) and item and isinstance(name, str) and _ENDS_IN_NAME.search(name)

@@ -240,7 +240,11 @@ def test_a_key_in_a_name_is_blotted_out(field: str) -> None:
     "changes",
     [
         {"tags": ("a", "sk-0123456789")},
+        {"tags": ("api_key=sk-",)},
+        {"end_user": "password: sk-0123456789"},
         {"parameters": {"truncation": "sk-0123456789"}},
+        {"parameters": {"reasoning": {"api_key": "sk-"}}},
+        {"attempts": (attempt("failed", error_code="sk-0123456789"),), "status": "cancelled"},
         {"attempts": (attempt("failed", error_code="sk-0123456789"), attempt())},
         {"output": ["sk-0123456789"]},
         {"error_message": "sk-0123456789"},
@@ -305,3 +309,16 @@ def test_names_that_were_looked_at_are_not_remembered_for_ever(monkeypatch: pyte
             assert ("sk-0" in formatter.format(made)) is False
             assert ("model-" in formatter.format(made)) is model.startswith("model")
         assert len(formatter._clean) < 20
+
+
+def test_names_of_a_megabyte_are_not_remembered() -> None:
+    formatter, long = JsonFormatter(environ={}), "m" * 1_000_000
+    call = replace(CALL, model=long, tags=("paid",) * 100_000)
+    made = logging.LogRecord("router.calls", logging.INFO, "", 0, line(call), (), None)
+    made.call = call
+    assert long in formatter.format(made)
+    assert sum(len(each) for each in formatter._clean if each) < 10_000
+    logs._way.cache_clear()
+    line(call)
+    logs._way(call.verb, f"{long[:100]}...", "gpt", "u0")  # what the other was remembered as
+    assert logs._way.cache_info().hits == 1

@@ -111,6 +111,63 @@ async def test_a_callback_that_raises_harms_nothing(caplog: pytest.LogCaptureFix
     assert sum("broken_later failed" in message for message in caplog.messages) == 3
 
 
+@pytest.mark.parametrize("raised", [asyncio.CancelledError, SystemExit])
+async def test_an_asynchronous_callback_goes_on_whatever_it_raises(raised: type[BaseException]) -> None:
+    seen: list[str] = []
+
+    async def callback(record: CallRecord) -> None:
+        seen.append(record.id)
+        if len(seen) == 1:
+            raise raised  # as one that waits for a task that somebody cancelled
+
+    sink = CallbackSink(callback)
+    for number in range(3):
+        sink.take(record(number))
+    assert await sink.flush(60)
+    assert seen == ["call_0", "call_1", "call_2"]
+    assert (sink.stats.failed, sink.stats.delivered) == (1, 2)
+
+
+async def test_an_asynchronous_callback_that_was_stopped_begins_anew() -> None:
+    seen: list[str] = []
+
+    async def callback(record: CallRecord) -> None:
+        seen.append(record.id)
+        if len(seen) == 1:
+            await asyncio.Event().wait()
+
+    sink = CallbackSink(callback)
+    for number in range(2):
+        sink.take(record(number))
+    assert not await sink.flush(0.0)
+    await sink.aclose(60)
+    assert seen == ["call_0"]
+    sink.take(record(2))
+    assert await sink.flush(60)
+    assert seen == ["call_0", "call_1", "call_2"]
+    assert (sink.stats.failed, sink.stats.delivered) == (1, 2)
+
+
+def test_what_waits_when_a_loop_ends_is_taken_by_whoever_flushes_next() -> None:
+    seen: list[str] = []
+
+    async def callback(record: CallRecord) -> None:
+        seen.append(record.id)
+        if len(seen) == 1:
+            await asyncio.Event().wait()
+
+    sink = CallbackSink(callback)
+
+    async def begin() -> None:
+        for number in range(3):
+            sink.take(record(number))
+        await asyncio.sleep(0)
+
+    asyncio.run(begin())
+    assert asyncio.run(sink.flush(60))
+    assert seen == ["call_0", "call_1", "call_2"]
+
+
 async def test_a_callback_that_hangs_holds_up_nobody_and_what_can_not_wait_is_counted() -> None:
     go_on, seen = threading.Event(), list[CallRecord]()
     begun = threading.Event()
@@ -287,7 +344,7 @@ asyncio.run(main())
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
     )
-    assert done.stdout.split() == ["succeeded"] * 3, done.stderr
+    assert (done.stdout.split(), done.stderr) == (["succeeded"] * 3, "")
 
 
 def test_stats_are_for_people() -> None:
