@@ -57,22 +57,18 @@ class JsonFormatter(logging.Formatter):
         call = getattr(record, "call", None)
         if not isinstance(call, CallRecord):
             return self._careful(record, None)
-        if record.exc_info is None and not _tells(call) and self._is_clean(call):
-            made = datetime.fromtimestamp(record.created, UTC)
-            try:
+        try:
+            if record.exc_info is None and not _tells(call) and self._is_clean(call):
+                made = datetime.fromtimestamp(record.created, UTC)
                 return self._encode(_Line(made, record.levelname, record.name, record.getMessage(), call)).decode()
-            except UnicodeError:  # a lone surrogate in a name
-                pass
+        except ValueError:  # a lone surrogate in a name, or a number of thousands of digits
+            pass
         return self._careful(record, call)
 
     def of_calls(self, logger: str, calls: Sequence[tuple[int, CallRecord]], line: Callable[[CallRecord], str]) -> str:
         """The lines of calls that have just ended, each with its level, of which `logging` need not know; `line` is
-        ours, and says of each what the message is."""
-        try:
-            return self._lines([self._line(logger, level, line(call), call) for level, call in calls]).decode()
-        except UnicodeError:  # a lone surrogate in a name
-            each = (self.format(_logged(logger, level, line(call), call)) for level, call in calls)
-            return "".join(f"{text}\n" for text in each)
+        ours, and says of each what the message is. Raises if one of them can't be told so."""
+        return self._lines([self._line(logger, level, line(call), call) for level, call in calls]).decode()
 
     def _line(self, logger: str, level: int, message: str, call: CallRecord) -> _Line | msgspec.Raw:
         if _tells(call) or not self._is_clean(call):
@@ -123,7 +119,7 @@ class JsonFormatter(logging.Formatter):
             said["call"] = redact.value(msgspec.to_builtins(call, enc_hook=_plain, str_keys=True))
             return jsonio.dumps(said).decode()
         except (TypeError, ValueError, RecursionError):  # what was asked is no JSON
-            bare = replace(call, input=None, output=None, metadata={}, parameters={})
+            bare = replace(call, input=None, output=None, metadata={}, parameters={}, max_output_tokens=None)
             said["call"] = redact.value(msgspec.to_builtins(bare))
             return jsonio.dumps(said).decode()
 
@@ -154,7 +150,13 @@ class JsonLog(logging.StreamHandler[TextIO]):
             return
         self.acquire()
         try:
-            self.stream.write(self._lines.of_calls(logger, told, line))
+            try:
+                text = self._lines.of_calls(logger, told, line)
+            except Exception:  # for one of them, as a lone surrogate in a name: the others' lines are not to be lost
+                for level, call in told:
+                    self.emit(_logged(logger, level, line(call), call))
+                return
+            self.stream.write(text)
             self.flush()
         except Exception:  # what can't be logged harms nobody, and `logging` says so
             self.handleError(logging.LogRecord(logger, logging.ERROR, __file__, 0, "lines of calls", (), None))
