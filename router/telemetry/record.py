@@ -121,6 +121,7 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """The parts of the cost, or why it is not known; None where there is nothing to pay for."""
     end_user: str | None = None
     tags: tuple[str, ...] = ()
+    """Those of more than 256 characters as a digest."""
     tenant: str | None = None
     """The call's `affinity_scope`."""
     key: str | None = None
