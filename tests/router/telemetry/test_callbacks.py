@@ -224,6 +224,27 @@ async def test_closing_waits_so_long_and_no_longer(caplog: pytest.LogCaptureFixt
     assert "did not take all records" in caplog.text
 
 
+async def test_closing_that_is_given_up_closes_the_connections_all_the_same() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hangs(record: CallRecord) -> None:
+        begun.set()
+        await go_on.wait()
+
+    async with serving(1) as upstreams:
+        router = Router(group(upstreams), callbacks=[hangs])
+        await create(router, False)
+        assert upstreams[0].open_connections == 1
+        closing = asyncio.ensure_future(router.aclose())
+        await begun.wait()
+        closing.cancel()
+        await asyncio.wait([closing])
+        assert closing.cancelled()
+        await upstreams[0].until(lambda: upstreams[0].open_connections == 0)
+        go_on.set()
+        await router.aclose()
+
+
 async def test_records_that_come_while_an_asynchronous_callback_is_at_work_wait_for_it() -> None:
     go_on, seen = asyncio.Event(), list[str]()
 
@@ -322,6 +343,27 @@ def test_what_is_no_callback_is_refused(wrong: object, said: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         Router([], callbacks=[wrong])
     assert str(caught.value).startswith(said)
+
+
+class Incomplete:
+    def take(self, record: CallRecord) -> None:
+        """A sink has more than this."""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("prometheus", "callbacks: must be a list, not str; write callbacks=['prometheus']"),
+        (print, "callbacks: must be a list, not builtin_function_or_method; write callbacks=[…]"),
+        ({"otel": 1}, "callbacks: must be a list, not dict; write callbacks=[…]"),
+        ([Incomplete()], "callbacks[0]: Incomplete has `take`, as a Sink, but no method `attach`"),
+    ],
+    ids=["name", "function", "mapping", "incomplete"],
+)
+def test_callbacks_that_are_no_list_are_refused(wrong: Any, said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Router([], callbacks=wrong)
+    assert str(caught.value) == said
 
 
 def test_records_are_not_lost_when_the_process_ends_without_closing(tmp_path: Path) -> None:
