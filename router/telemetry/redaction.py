@@ -82,6 +82,8 @@ class Redactor:
 
     def clean(self, names: str) -> bool:
         """Whether none of some names can hold a key. Much quicker than to look for it."""
+        if len(names) > LONGEST:  # to be cut off
+            return False
         for marks in (_MARKS, self._secrets):
             for mark in marks:
                 if mark in names:

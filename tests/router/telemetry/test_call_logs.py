@@ -311,14 +311,22 @@ def test_names_that_were_looked_at_are_not_remembered_for_ever(monkeypatch: pyte
         assert len(formatter._clean) < 20
 
 
-def test_names_of_a_megabyte_are_not_remembered() -> None:
-    formatter, long = JsonFormatter(environ={}), "m" * 1_000_000
-    call = replace(CALL, model=long, tags=("paid",) * 100_000)
-    made = logging.LogRecord("router.calls", logging.INFO, "", 0, line(call), (), None)
-    made.call = call
-    assert long in formatter.format(made)
-    assert sum(len(each) for each in formatter._clean if each) < 10_000
+@pytest.mark.parametrize(
+    "changes", [{"model": "m" * 10_000}, {"model": "m" * 1_000_000}, {"tags": ("paid",) * 10_000}],
+    ids=["long", "longer", "many"],
+)  # fmt: skip
+def test_more_than_usual_is_not_remembered(changes: dict[str, Any]) -> None:
+    formatter = JsonFormatter(environ={})
+    for _ in range(2):
+        found = json.loads(formatter.format(a_record("x", call=replace(CALL, **changes))))["call"]
+        assert found["model"][:10_000] == changes.get("model", "gpt")[:10_000]
+        assert len(found.get("tags", ())) == len(changes.get("tags", ()))
+    assert all(len(each) < 100 for each in formatter._clean if each)
+
+
+def test_the_beginning_of_a_line_is_remembered_as_it_is_shown() -> None:
+    long = "m" * 1_000_000
     logs._way.cache_clear()
-    line(call)
-    logs._way(call.verb, f"{long[:100]}...", "gpt", "u0")  # what the other was remembered as
+    line(replace(CALL, model=long))
+    logs._way(CALL.verb, f"{long[:100]}...", "gpt", "u0")  # what the other was remembered as
     assert logs._way.cache_info().hits == 1
