@@ -13,8 +13,8 @@ from router.telemetry.record import CallRecord
 
 _log = logging.getLogger("router.telemetry")
 
-RAISED: Final = (Exception, asyncio.CancelledError, SystemExit)
-"""What a part of the user's raises without harm to others: all but what is to end this thread, or a coroutine."""
+RAISED: Final = (Exception, asyncio.CancelledError)
+"""What a part of the user's raises without harm to others: all but what is to end the process, or a coroutine."""
 
 
 class Sink(Protocol):
