@@ -61,7 +61,7 @@ class JsonFormatter(logging.Formatter):
             if record.exc_info is None and not _tells(call) and self._is_clean(call):
                 made = datetime.fromtimestamp(record.created, UTC)
                 return self._encode(_Line(made, record.levelname, record.name, record.getMessage(), call)).decode()
-        except ValueError:  # a lone surrogate in a name, or a number of thousands of digits
+        except Exception:  # a lone surrogate in a name, an object among the parameters
             pass
         return self._careful(record, call)
 
@@ -118,7 +118,7 @@ class JsonFormatter(logging.Formatter):
         try:
             said["call"] = redact.value(msgspec.to_builtins(call, enc_hook=_plain, str_keys=True))
             return jsonio.dumps(said).decode()
-        except (TypeError, ValueError, RecursionError):  # what was asked is no JSON
+        except Exception:  # what was asked is no JSON, which an object may say in its own way
             bare = replace(call, input=None, output=None, metadata={}, parameters={}, max_output_tokens=None)
             said["call"] = redact.value(msgspec.to_builtins(bare))
             return jsonio.dumps(said).decode()

@@ -275,7 +275,23 @@ def endless() -> list[object]:
     return value
 
 
-@pytest.mark.parametrize("asked", [endless(), {(1, 2): 3}, [10**5_000], {"a": {1.5: object()}}])
+class Broken:
+    """Of an SDK, as it seems."""
+
+    def to_dict(self) -> object:
+        raise ZeroDivisionError
+
+
+def test_objects_among_the_parameters_are_told_by_their_class() -> None:
+    found = formatted(a_record("x", call=replace(CALL, parameters={"tools": [object()]})))
+    assert found["call"]["parameters"] == {"tools": ["<object>"]}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [endless(), {(1, 2): 3}, [10**5_000], {"a": {1.5: object()}}, Broken()],
+    ids=["endless", "tuple", "number", "float", "broken"],
+)
 def test_what_is_no_json_is_left_out_and_the_line_is_written(asked: object) -> None:
     found = formatted(a_record("x", call=replace(CALL, input=asked, parameters={"instructions": asked})))
     assert found["call"]["id"] == "call_1"
