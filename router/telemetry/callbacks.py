@@ -97,6 +97,15 @@ class _Queue:
         if error is not None:
             _log.error("the callback %s failed", self.stats.name, exc_info=error)
 
+    def give_up(self) -> None:
+        """Those that wait are dropped."""
+        with self.changed:
+            dropped = len(self.records)
+            self.records.clear()
+            self.stats.dropped += dropped
+            self.stats.waiting -= dropped
+            self.changed.notify_all()
+
     def rest(self) -> None:
         """Wait for no more records; those that wait, and later ones, are worked off all the same."""
         with self.changed:
@@ -152,7 +161,7 @@ class CallbackSink:
 
     async def finish(self, timeout: float) -> bool:
         """As `flush`, but only of what runs on this loop; whether the callback does."""
-        if self._queue.records and self._has_died():
+        if self.stranded:
             self._task = self._background.start(self._run())
         here = self._task is not None and self._task.get_loop() is asyncio.get_running_loop()
         if here:
@@ -160,9 +169,19 @@ class CallbackSink:
         return here
 
     async def aclose(self, timeout: float) -> None:
-        """Stop what runs on this loop, and the thread once it has nothing to do. Later records begin anew."""
+        """Stop what runs on this loop, for which nothing waits any more, and the thread once it has nothing to do.
+
+        Later records begin anew.
+        """
         self._queue.rest()
         await self._background.stop(timeout)
+        if self.stranded:
+            self._queue.give_up()
+
+    @property
+    def stranded(self) -> bool:
+        """Whether records wait for a runner whose loop has ended, or that was stopped."""
+        return bool(self._queue.records) and self._has_died()
 
     def _has_died(self) -> bool:
         """Whether the runner has ended, or its loop has, whatever still waits for it."""

@@ -128,6 +128,11 @@ class Recorder:
         callbacks = [sink for sink in self.sinks if isinstance(sink, CallbackSink | TraceRecording)]
         return all(await asyncio.gather(*(each.flush(left) for each in callbacks)))
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is something to do for `finish`."""
+        return self.waiting > 0 or any(isinstance(sink, CallbackSink) and sink.stranded for sink in self.sinks)
+
     async def finish(self, timeout: float) -> None:
         """As `flush`, at the end of the process: callbacks on threads are waited for by themselves."""
         await self._delivery.flush(timeout)
@@ -234,5 +239,5 @@ def _finish(recorder: weakref.ref[Recorder]) -> None:
     Not by `flush`: the pool that it waits on ended with the main thread.
     """
     alive = recorder()
-    if alive is not None and alive.waiting:
+    if alive is not None and alive.unfinished:
         asyncio.run(alive.finish(AT_EXIT))
