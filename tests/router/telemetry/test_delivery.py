@@ -3,10 +3,12 @@
 import asyncio
 import pickle
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 from call_records import CALL
+from msgspec.structs import replace
 from routers import create, group, misbehave, serving
 
 from providers.types import Call, Deployment, Verb
@@ -201,6 +203,38 @@ async def test_a_sink_that_raises_a_cancellation_keeps_nobody_from_the_others() 
         await asyncio.sleep(0)
     assert await book.flush(5)
     assert len(taken) == 3
+
+
+WHOSE: ContextVar[str] = ContextVar("whose", default="nobody's")
+
+
+class Wondering(Taking):
+    """Notes in whose context it gets records."""
+
+    def take(self, record: CallRecord) -> None:
+        super().take(replace(record, model=WHOSE.get()))
+
+
+async def test_nothing_is_made_of_a_call_in_the_context_of_another() -> None:
+    records: list[CallRecord] = []
+    told: list[str] = []
+    delivered = asyncio.Event()
+
+    async def callback(record: CallRecord) -> None:
+        told.append(WHOSE.get())
+        if len(told) == 3:
+            delivered.set()
+
+    sinks = [Wondering(records), callback]
+    async with serving(1) as upstreams, Router(group(upstreams), callbacks=sinks) as router:
+
+        async def call(name: str) -> None:
+            WHOSE.set(name)
+            await create(router, False)
+
+        await asyncio.gather(*map(call, ("ann", "bob", "eve")))
+        await delivered.wait()
+    assert [record.model for record in records] == told == ["nobody's"] * 3
 
 
 def test_what_is_put_where_no_loop_runs_is_delivered_by_the_next_loop_or_by_draining() -> None:
