@@ -260,6 +260,21 @@ def test_what_is_put_where_no_loop_runs_is_delivered_by_the_next_loop_or_by_drai
     assert len(taken) == 3
 
 
+def test_the_end_of_the_process_makes_what_waits() -> None:
+    taken: list[CallRecord] = []
+    book = Recorder(Free(), Policy(), [Taking(taken)])
+
+    async def opened() -> OpenCall:
+        return book.open(Verb.CREATE, "gpt", False)
+
+    call = asyncio.run(opened())
+    book._at_exit()
+    call.failed(ValueError())  # its loop is closed
+    assert (book.waiting, taken) == (1, [])
+    book._at_exit()
+    assert [record.id for record in taken] == [call.id]
+
+
 def test_a_loop_that_has_stopped_holds_nothing_up() -> None:
     taken: list[str] = []
     delivery = Delivery(lambda batch: taken.extend(opened.id for opened in batch))
