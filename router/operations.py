@@ -154,18 +154,23 @@ class Operations:
         there already is gone on with. Raises `ConfigurationError` if the file can't be written.
         """
         recording = TraceRecording(path, self._stop_recording)
+        self._settle()  # those that have ended are none of its
         self._recorder.sinks = [*self._recorder.sinks, recording]
         return recording
 
     def _stop_recording(self, recording: TraceRecording) -> None:
+        self._settle()
+        self._recorder.sinks = [sink for sink in self._recorder.sinks if sink is not recording]
+
+    def _settle(self) -> None:
+        """Make the records of the calls that have ended, now."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             if self._portal.running:  # what synchronous callers did is delivered there
-                self._portal.run(self._settle())
+                self._portal.run(self._asettle())
         else:
             self._recorder.settle()
-        self._recorder.sinks = [sink for sink in self._recorder.sinks if sink is not recording]
 
-    async def _settle(self) -> None:
+    async def _asettle(self) -> None:
         self._recorder.settle()

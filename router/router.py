@@ -207,9 +207,9 @@ class Router(Verbs, Conversations, Fleet, Operations):
     async def _close_loop(self) -> None:
         """Close what belongs to the running event loop."""
         self._engine.end_calls()
-        await self._prober.aclose()
-        await self._recorder.aclose(FLUSH)
         try:
+            await self._prober.aclose()
+            await self._recorder.aclose(FLUSH)
             if "_fetcher" in self.__dict__:
                 await self._fetcher.aclose()
             await self._close_checks()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from checks.end_user import LONGEST, digest
 from providers.errors import APIError, Attempt
 from providers.types import Call, Json, JsonObject, Verb
 from router.telemetry.debts import Payer
@@ -138,7 +139,7 @@ def _parameters(call: Call, policy: Policy) -> dict[str, object]:
         value = body[name]
         if isinstance(value, Mapping):
             value = {key: each for key, each in value.items() if isinstance(key, str) and _is_setting(each)}
-        if (value and isinstance(value, dict)) or _is_setting(value):
+        if (isinstance(value, dict) and value) or _is_setting(value):
             found[name] = value
     return found
 
@@ -165,7 +166,8 @@ def _attempts(opened: OpenCall, attempts: Sequence[Attempt], policy: Policy) -> 
     error = last.error
     if error is None and opened.status == "failed" and isinstance(opened.error, APIError):
         error = opened.error  # a stream that failed after its first output
-    ended = _attempt(last, opened.status, error, policy)
+    # one that had failed has, though its call was cancelled while it waited for the next
+    ended = _attempt(last, opened.status if last.error is None else "failed", error, policy)
     if not before:
         return (ended,)
     return (*(_attempt(each, "failed", each.error, policy) for each in before), ended)
@@ -187,5 +189,10 @@ def _reason(details: Json) -> str | None:
 
 def _tags(tags: object) -> tuple[str, ...]:
     if isinstance(tags, (list, tuple, set, frozenset)):
-        return tuple([each if type(each) is str else str(each) for each in tags])
-    return (tags,) if isinstance(tags, str) else ()
+        return tuple([each if type(each) is str and len(each) <= LONGEST else _tag(str(each)) for each in tags])
+    return (_tag(tags),) if isinstance(tags, str) else ()
+
+
+def _tag(tag: str) -> str:
+    """What is kept of a tag: one of a megabyte would be so in the totals, too."""
+    return tag if len(tag) <= LONGEST else digest(tag)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from router.pool import DeploymentHealth
 from router.run import Trace
 from router.telemetry.record import CallRecord
 
 _log = logging.getLogger("router.telemetry")
+
+RAISED: Final = (Exception, asyncio.CancelledError)
+"""What a part of the user's raises without harm to others: all but what is to end the process, or a coroutine."""
 
 
 class Sink(Protocol):
@@ -76,5 +80,5 @@ def one_by_one(take: Callable[[CallRecord], None], name: str, records: Sequence[
     for record in records:
         try:
             take(record)
-        except Exception:
+        except RAISED:
             _log.exception("%s failed to take the record of a call", name)

@@ -18,6 +18,7 @@ from typing import Final, TypeAlias, cast
 
 from router.pool import DeploymentHealth
 from router.stores.background import Background
+from router.telemetry.base import RAISED
 from router.telemetry.record import CallRecord
 
 _log = logging.getLogger("router.telemetry")
@@ -96,6 +97,15 @@ class _Queue:
         if error is not None:
             _log.error("the callback %s failed", self.stats.name, exc_info=error)
 
+    def give_up(self) -> None:
+        """Those that wait are dropped."""
+        with self.changed:
+            dropped = len(self.records)
+            self.records.clear()
+            self.stats.dropped += dropped
+            self.stats.waiting -= dropped
+            self.changed.notify_all()
+
     def rest(self) -> None:
         """Wait for no more records; those that wait, and later ones, are worked off all the same."""
         with self.changed:
@@ -115,7 +125,8 @@ class CallbackSink:
         """`most`: records that may wait; what comes when so many do is dropped, and counted."""
         self._queue = _Queue(callback, name or _name(callback), most)
         self._background = Background()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        """The runner that began last, of an asynchronous callback."""
         self._is_async = is_async(callback)
         # at the end of the process only: a sink that is dropped leaves its thread to finish by itself
         self._at_exit = weakref.finalize(self, self._queue.settled, 0.0 if self._is_async else _AT_EXIT)
@@ -138,32 +149,57 @@ class CallbackSink:
         if not self._is_async:
             if begin:
                 threading.Thread(target=_serve, args=(queue,), name="homing-router-callback", daemon=True).start()
-        elif begin or (self._loop is not None and self._loop.is_closed()):
-            self._loop = asyncio.get_running_loop()
-            self._background.start(self._run())
+        elif begin or self._has_died():
+            self._task = self._background.start(self._run())
 
     async def flush(self, timeout: float) -> bool:
         """Wait until the callback has had every record, at most `timeout` seconds; whether it has."""
-        if self._is_async and self._loop is asyncio.get_running_loop():
+        queue = self._queue
+        if not await self.finish(timeout) and queue.stats.waiting:
+            await asyncio.to_thread(queue.settled, timeout)
+        return not queue.stats.waiting
+
+    async def finish(self, timeout: float) -> bool:
+        """As `flush`, but only of what runs on this loop; whether the callback does."""
+        if self.stranded:
+            self._task = self._background.start(self._run())
+        here = self._task is not None and self._task.get_loop() is asyncio.get_running_loop()
+        if here:
             await self._background.finish(timeout)
-        elif self._queue.stats.waiting:
-            await asyncio.to_thread(self._queue.settled, timeout)
-        return not self._queue.stats.waiting
+        return here
 
     async def aclose(self, timeout: float) -> None:
-        """Stop what runs on this loop, and the thread once it has nothing to do. Later records begin anew."""
+        """Stop what runs on this loop, for which nothing waits any more, and the thread once it has nothing to do.
+
+        Later records begin anew.
+        """
         self._queue.rest()
         await self._background.stop(timeout)
+        if self.stranded:
+            self._queue.give_up()
+
+    @property
+    def stranded(self) -> bool:
+        """Whether records wait for a runner whose loop has ended, or that was stopped."""
+        return bool(self._queue.records) and self._has_died()
+
+    def _has_died(self) -> bool:
+        """Whether the runner has ended, or its loop has, whatever still waits for it."""
+        task = self._task
+        return task is not None and (task.done() or task.get_loop().is_closed())
 
     async def _run(self) -> None:
-        queue = self._queue
+        queue, task = self._queue, asyncio.current_task()
+        assert task is not None, "it runs as one"
         callback = cast("Callable[[CallRecord], Awaitable[object]]", queue.callback)
         while (record := queue.next()) is not None:
             try:
                 async with asyncio.timeout(LONGEST_CALL):
                     await callback(record)
-            except Exception as error:
+            except RAISED as error:
                 queue.done(error)
+                if isinstance(error, asyncio.CancelledError) and task.cancelling():  # not what it waited for: itself
+                    raise
             except BaseException as error:
                 queue.done(error)
                 raise

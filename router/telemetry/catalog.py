@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeAlias, cast
 
 from providers.errors import ConfigurationError
@@ -42,6 +42,9 @@ def resolve(specs: Sequence[CallbackSpec], most: int) -> tuple[list[Sink], list[
 
     Raises `ConfigurationError` that names the one that is wrong.
     """
+    if isinstance(specs, str | Mapping) or not isinstance(specs, Iterable):
+        given = f"[{specs!r}]" if isinstance(specs, str) else "[…]"
+        raise ConfigurationError(f"callbacks: must be a list, not {type(specs).__name__}; write callbacks={given}")
     sinks: list[Sink] = []
     tracers: list[Tracer] = []
     for index, spec in enumerate(specs):
@@ -82,6 +85,8 @@ def _part(spec: CallbackSpec, place: str, most: int) -> object:
     if inspect.isclass(spec):
         raise ConfigurationError(f"{place}: is the class {spec.__name__}; pass an instance, {spec.__name__}(…)")
     if callable(getattr(spec, "take", None)) or callable(getattr(spec, "begin", None)):
+        if callable(getattr(spec, "take", None)) and not callable(getattr(spec, "attach", None)):
+            raise ConfigurationError(f"{place}: {type(spec).__name__} has `take`, as a Sink, but no method `attach`")
         return spec
     method = getattr(spec, "on_call", None)
     if callable(method):

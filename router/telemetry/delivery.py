@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import Context
 from math import ceil, inf
 from typing import Final
 
@@ -97,26 +98,33 @@ class Delivery:
         return next((preparing for _ in range(turns) if (preparing := self._some()) is not None), None)
 
     def _schedule(self, own: asyncio.AbstractEventLoop) -> None:
-        """See to it that a turn delivers: of the loop that runs here, else of the call's own."""
+        """See to it that a turn delivers: of the loop that runs here, else of the call's own.
+
+        In a context of its own: a call's would be the wrong one for the others of its turn, as for ids in their log.
+        """
         try:
             self._loop = loop = asyncio.get_running_loop()
         except RuntimeError:  # a stream that is dropped on a thread without a loop
             self._loop = own
             with suppress(RuntimeError):  # it is closed
-                own.call_soon_threadsafe(self._turn)
+                own.call_soon_threadsafe(self._turn, context=Context())
                 self._scheduled = True
             return
         self._scheduled = True
         wait = self._turned + PAUSE - loop.time()
         if 0 < wait <= PAUSE:
-            loop.call_later(wait, self._turn)
+            loop.call_later(wait, self._turn, context=Context())
         else:
-            loop.call_soon(self._turn)
+            loop.call_soon(self._turn, context=Context())
 
     def _turn(self) -> None:
         loop = asyncio.get_running_loop()
         self._turned = loop.time()
-        preparing = self._some()
+        try:
+            preparing = self._some()
+        except BaseException:  # as `KeyboardInterrupt`
+            self._scheduled = False  # the next call's turn goes on
+            raise
         if preparing is not None:
             preparing.add_done_callback(lambda _: _later(loop, self._turn))
             return

@@ -16,6 +16,8 @@ from providers import jsonio
 from router.telemetry.record import CallRecord
 
 _MOST_NAMES: Final = 10_000
+_LONGEST: Final = 1_000
+"""Characters that are remembered of one call, if it has no more: whoever calls may write a megabyte."""
 _ID: Final = re.compile("resp_[0-9a-f]+")
 """The usual id of a response, of digits that no key begins with."""
 
@@ -55,22 +57,18 @@ class JsonFormatter(logging.Formatter):
         call = getattr(record, "call", None)
         if not isinstance(call, CallRecord):
             return self._careful(record, None)
-        if record.exc_info is None and not _tells(call) and self._is_clean(call):
-            made = datetime.fromtimestamp(record.created, UTC)
-            try:
+        try:
+            if record.exc_info is None and not _tells(call) and self._is_clean(call):
+                made = datetime.fromtimestamp(record.created, UTC)
                 return self._encode(_Line(made, record.levelname, record.name, record.getMessage(), call)).decode()
-            except UnicodeError:  # a lone surrogate in a name
-                pass
+        except Exception:  # a lone surrogate in a name, an object among the parameters
+            pass
         return self._careful(record, call)
 
     def of_calls(self, logger: str, calls: Sequence[tuple[int, CallRecord]], line: Callable[[CallRecord], str]) -> str:
         """The lines of calls that have just ended, each with its level, of which `logging` need not know; `line` is
-        ours, and says of each what the message is."""
-        try:
-            return self._lines([self._line(logger, level, line(call), call) for level, call in calls]).decode()
-        except UnicodeError:  # a lone surrogate in a name
-            each = (self.format(_logged(logger, level, line(call), call)) for level, call in calls)
-            return "".join(f"{text}\n" for text in each)
+        ours, and says of each what the message is. Raises if one of them can't be told so."""
+        return self._lines([self._line(logger, level, line(call), call) for level, call in calls]).decode()
 
     def _line(self, logger: str, level: int, message: str, call: CallRecord) -> _Line | msgspec.Raw:
         if _tells(call) or not self._is_clean(call):
@@ -81,6 +79,8 @@ class JsonFormatter(logging.Formatter):
     def _is_clean(self, call: CallRecord) -> bool:
         """Whether no name in it can hold a key."""
         if not self._knows(_usual(call)) or (call.tags and not self._knows(call.tags)):
+            return False
+        if call.parameters and not self._knows((str(call.parameters),)):
             return False
         rest = _unique(call)
         return not rest or self._redactor.clean(rest)
@@ -93,12 +93,12 @@ class JsonFormatter(logging.Formatter):
         if len(known) > _MOST_NAMES:
             known.clear()
             known.add(None)
-        for name in names:
-            if name not in known:
-                if not self._redactor.clean(str(name)):
-                    return False
-                known.add(name)
-        known.add(names)
+        fresh = [str(name) for name in names if name not in known]
+        if not all(map(self._redactor.clean, fresh)):
+            return False
+        if len(names) + sum(map(len, fresh)) <= _LONGEST:
+            known.update(fresh)
+            known.add(names)
         return True
 
     def _careful(self, record: logging.LogRecord, call: CallRecord | None) -> str:
@@ -118,8 +118,8 @@ class JsonFormatter(logging.Formatter):
         try:
             said["call"] = redact.value(msgspec.to_builtins(call, enc_hook=_plain, str_keys=True))
             return jsonio.dumps(said).decode()
-        except (TypeError, ValueError, RecursionError):  # what was asked is no JSON
-            bare = replace(call, input=None, output=None, metadata={}, parameters={})
+        except Exception:  # what was asked is no JSON, which an object may say in its own way
+            bare = replace(call, input=None, output=None, metadata={}, parameters={}, max_output_tokens=None)
             said["call"] = redact.value(msgspec.to_builtins(bare))
             return jsonio.dumps(said).decode()
 
@@ -150,7 +150,13 @@ class JsonLog(logging.StreamHandler[TextIO]):
             return
         self.acquire()
         try:
-            self.stream.write(self._lines.of_calls(logger, told, line))
+            try:
+                text = self._lines.of_calls(logger, told, line)
+            except Exception:  # for one of them, as a lone surrogate in a name: the others' lines are not to be lost
+                for level, call in told:
+                    self.emit(_logged(logger, level, line(call), call))
+                return
+            self.stream.write(text)
             self.flush()
         except Exception:  # what can't be logged harms nobody, and `logging` says so
             self.handleError(logging.LogRecord(logger, logging.ERROR, __file__, 0, "lines of calls", (), None))
@@ -192,9 +198,7 @@ def _unique(call: CallRecord) -> str:
         names.append(former)
     if call.conversation_id is not None:
         names.append(call.conversation_id)
-    if call.parameters:
-        names.append(str(call.parameters))
-    if len(call.attempts) > 1:
+    if len(call.attempts) > 1 or call.status != "succeeded":
         names += (each.error_code for each in call.attempts if each.error_code)
     return " ".join(names)
 

@@ -74,7 +74,10 @@ def _level(record: CallRecord) -> int:
 def line(record: CallRecord) -> str:
     """A call in one line, as `gpt -> u0: succeeded in 1.204 s, 120+45 tokens, $0.000650, 2 attempts`."""
     usage = record.usage
-    way = _way(record.verb, record.model, record.group, record.deployment_id)
+    asked = record.model or record.group
+    if len(asked) > _LONGEST_NAME:
+        asked = f"{asked[:_LONGEST_NAME]}..."
+    way = _way(record.verb, asked, record.group, record.deployment_id)
     text = f"{way}: {record.status} in {record.duration:.3f} s"
     if record.error_type is not None:
         text += f" with {record.error_type}"
@@ -90,11 +93,8 @@ def line(record: CallRecord) -> str:
 
 
 @lru_cache(_MOST_WAYS)
-def _way(verb: str, model: str, group: str, deployment: str | None) -> str:
+def _way(verb: str, asked: str, group: str, deployment: str | None) -> str:
     """What was asked of whom, in characters that can be printed."""
-    asked = model or group
-    if len(asked) > _LONGEST_NAME:
-        asked = f"{asked[:_LONGEST_NAME]}..."
     if group and group != asked:
         asked = f"{asked} ({group})"
     if verb != "create":

@@ -124,6 +124,7 @@ class CallRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whom it was for; of a response in the background that is billed here, whom the call was that began it. So with
     `tags`."""
     tags: tuple[str, ...] = ()
+    """Those of more than 256 characters as a digest."""
     tenant: str | None = None
     """The call's `affinity_scope`."""
     key: str | None = None

@@ -20,7 +20,7 @@ from providers.types import Deployment, Verb
 from providers.usage import Bill, Cost, Loads, PriceSource, TokenUsage
 from router.pool import DeploymentHealth
 from router.telemetry.account import Policy, payer_of, record_of
-from router.telemetry.base import Batching, LossTeller, Sink, Tracer, one_by_one
+from router.telemetry.base import RAISED, Batching, LossTeller, Sink, Tracer, one_by_one
 from router.telemetry.callbacks import CallbackSink, CallbackStats
 from router.telemetry.debts import Debts, Payer
 from router.telemetry.delivery import Delivery
@@ -147,6 +147,16 @@ class Recorder:
         callbacks = [sink for sink in self.sinks if isinstance(sink, CallbackSink | TraceRecording)]
         return all(await asyncio.gather(*(each.flush(left) for each in callbacks)))
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether there is something to do for `finish`."""
+        return self.waiting > 0 or any(isinstance(sink, CallbackSink) and sink.stranded for sink in self.sinks)
+
+    async def finish(self, timeout: float) -> None:
+        """As `flush`, at the end of the process: callbacks on threads are waited for by themselves."""
+        await self._delivery.flush(timeout)
+        await asyncio.gather(*(sink.finish(timeout) for sink in self.sinks if isinstance(sink, CallbackSink)))
+
     def settle(self) -> None:
         """Make the records of the calls that are over, now; may block until prices are loaded."""
         self._delivery.drain()
@@ -182,7 +192,12 @@ class Recorder:
         """What has to run before it is known what a call costs; None: nothing."""
         if self._loads is None or opened.bill is None or opened.bill.ready or opened.run is None:
             return None
-        return None if opened.run.deployment is None else self._loads.loader(opened.run.deployment)
+        deployment = opened.run.deployment
+        try:
+            return None if deployment is None else self._loads.loader(deployment)
+        except Exception:  # of a user's own
+            _log.exception("a price source failed")
+            return None
 
     def _deliver(self, batch: Sequence[OpenCall]) -> None:
         records: list[CallRecord] = []
@@ -211,10 +226,14 @@ class _Pricing(msgspec.Struct):  # made for each call, as `Bill`
     started: float
 
     def __call__(self) -> Cost:
-        """The cost."""
+        """The cost; unknown, if the price source fails."""
         deployment = self.deployment
         model = self.model or deployment.model
-        return self.prices.cost(self.usage, deployment, model=model, service_tier=self.tier, at=self.started)
+        try:
+            return self.prices.cost(self.usage, deployment, model=model, service_tier=self.tier, at=self.started)
+        except Exception as error:  # of a user's own, which is not to
+            _log.exception("a call could not be priced")
+            return Cost(None, f"the price source failed: {type(error).__name__}", model=model)
 
 
 def _taker(sink: Sink) -> Callable[[Sequence[CallRecord]], None]:
@@ -227,14 +246,17 @@ def _taker(sink: Sink) -> Callable[[Sequence[CallRecord]], None]:
     def give(records: Sequence[CallRecord]) -> None:
         try:
             take_all(records)
-        except Exception:
+        except RAISED:
             _log.exception("%s failed to take the records of calls", name)
 
     return give
 
 
 def _finish(recorder: weakref.ref[Recorder]) -> None:
-    """At the end of the process: see to it that what nobody waited for is not lost, if that does not take long."""
+    """At the end of the process: see to it that what nobody waited for is not lost, if that does not take long.
+
+    Not by `flush`: the pool that it waits on ended with the main thread.
+    """
     alive = recorder()
-    if alive is not None and alive.waiting:
-        asyncio.run(alive.flush(AT_EXIT))
+    if alive is not None and alive.unfinished:
+        asyncio.run(alive.finish(AT_EXIT))

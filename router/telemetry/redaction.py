@@ -82,11 +82,13 @@ class Redactor:
 
     def clean(self, names: str) -> bool:
         """Whether none of some names can hold a key. Much quicker than to look for it."""
+        if len(names) > LONGEST:  # to be cut off
+            return False
         for marks in (_MARKS, self._secrets):
             for mark in marks:
                 if mark in names:
                     return False
-        return True
+        return not ((":" in names or "=" in names) and _NAMED.search(names))
 
     def _under(self, name: object, item: object, levels: int) -> object:
         named = isinstance(item, str) and item and isinstance(name, str) and _ENDS_IN_NAME.search(name)

@@ -240,7 +240,11 @@ def test_a_key_in_a_name_is_blotted_out(field: str) -> None:
     "changes",
     [
         {"tags": ("a", "sk-0123456789")},
+        {"tags": ("api_key=sk-",)},
+        {"end_user": "password: sk-0123456789"},
         {"parameters": {"truncation": "sk-0123456789"}},
+        {"parameters": {"reasoning": {"api_key": "sk-"}}},
+        {"attempts": (attempt("failed", error_code="sk-0123456789"),), "status": "cancelled"},
         {"attempts": (attempt("failed", error_code="sk-0123456789"), attempt())},
         {"output": ["sk-0123456789"]},
         {"error_message": "sk-0123456789"},
@@ -271,7 +275,23 @@ def endless() -> list[object]:
     return value
 
 
-@pytest.mark.parametrize("asked", [endless(), {(1, 2): 3}, [10**5_000], {"a": {1.5: object()}}])
+class Broken:
+    """Of an SDK, as it seems."""
+
+    def to_dict(self) -> object:
+        raise ZeroDivisionError
+
+
+def test_objects_among_the_parameters_are_told_by_their_class() -> None:
+    found = formatted(a_record("x", call=replace(CALL, parameters={"tools": [object()]})))
+    assert found["call"]["parameters"] == {"tools": ["<object>"]}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [endless(), {(1, 2): 3}, [10**5_000], {"a": {1.5: object()}}, Broken()],
+    ids=["endless", "tuple", "number", "float", "broken"],
+)
 def test_what_is_no_json_is_left_out_and_the_line_is_written(asked: object) -> None:
     found = formatted(a_record("x", call=replace(CALL, input=asked, parameters={"instructions": asked})))
     assert found["call"]["id"] == "call_1"
@@ -305,3 +325,24 @@ def test_names_that_were_looked_at_are_not_remembered_for_ever(monkeypatch: pyte
             assert ("sk-0" in formatter.format(made)) is False
             assert ("model-" in formatter.format(made)) is model.startswith("model")
         assert len(formatter._clean) < 20
+
+
+@pytest.mark.parametrize(
+    "changes", [{"model": "m" * 10_000}, {"model": "m" * 1_000_000}, {"tags": ("paid",) * 10_000}],
+    ids=["long", "longer", "many"],
+)  # fmt: skip
+def test_more_than_usual_is_not_remembered(changes: dict[str, Any]) -> None:
+    formatter = JsonFormatter(environ={})
+    for _ in range(2):
+        found = json.loads(formatter.format(a_record("x", call=replace(CALL, **changes))))["call"]
+        assert found["model"][:10_000] == changes.get("model", "gpt")[:10_000]
+        assert len(found.get("tags", ())) == len(changes.get("tags", ()))
+    assert all(len(each) < 100 for each in formatter._clean if each)
+
+
+def test_the_beginning_of_a_line_is_remembered_as_it_is_shown() -> None:
+    long = "m" * 1_000_000
+    logs._way.cache_clear()
+    line(replace(CALL, model=long))
+    logs._way(CALL.verb, f"{long[:100]}...", "gpt", "u0")  # what the other was remembered as
+    assert logs._way.cache_info().hits == 1

@@ -111,6 +111,66 @@ async def test_a_callback_that_raises_harms_nothing(caplog: pytest.LogCaptureFix
     assert sum("broken_later failed" in message for message in caplog.messages) == 3
 
 
+async def test_an_asynchronous_callback_goes_on_though_what_it_waits_for_is_cancelled() -> None:
+    seen: list[str] = []
+
+    async def callback(record: CallRecord) -> None:
+        seen.append(record.id)
+        if len(seen) == 1:
+            cancelled = asyncio.get_running_loop().create_future()
+            cancelled.cancel()
+            await cancelled
+
+    sink = CallbackSink(callback)
+    for number in range(3):
+        sink.take(record(number))
+    assert await sink.flush(60)
+    assert seen == ["call_0", "call_1", "call_2"]
+    assert (sink.stats.failed, sink.stats.delivered) == (1, 2)
+
+
+async def test_an_asynchronous_callback_that_was_stopped_begins_anew() -> None:
+    seen: list[str] = []
+
+    async def callback(record: CallRecord) -> None:
+        seen.append(record.id)
+        if len(seen) == 1:
+            await asyncio.Event().wait()
+
+    sink = CallbackSink(callback)
+    for number in range(2):
+        sink.take(record(number))
+    assert not await sink.flush(0.0)
+    await sink.aclose(60)
+    assert seen == ["call_0"]
+    sink.take(record(2))
+    assert await sink.flush(60)
+    assert seen == ["call_0", "call_2"]
+    assert sink.stats == CallbackStats(
+        "test_an_asynchronous_callback_that_was_stopped_begins_anew.<locals>.callback", delivered=1, failed=1, dropped=1
+    )
+
+
+def test_what_waits_when_a_loop_ends_is_taken_by_whoever_flushes_next() -> None:
+    seen: list[str] = []
+
+    async def callback(record: CallRecord) -> None:
+        seen.append(record.id)
+        if len(seen) == 1:
+            await asyncio.Event().wait()
+
+    sink = CallbackSink(callback)
+
+    async def begin() -> None:
+        for number in range(3):
+            sink.take(record(number))
+        await asyncio.sleep(0)
+
+    asyncio.run(begin())
+    assert asyncio.run(sink.flush(60))
+    assert seen == ["call_0", "call_1", "call_2"]
+
+
 async def test_a_callback_that_hangs_holds_up_nobody_and_what_can_not_wait_is_counted() -> None:
     go_on, seen = threading.Event(), list[CallRecord]()
     begun = threading.Event()
@@ -165,6 +225,27 @@ async def test_closing_waits_so_long_and_no_longer(caplog: pytest.LogCaptureFixt
         assert (stats.failed, stats.waiting) == (1, 0)
         await router.aclose()
     assert "did not take all records" in caplog.text
+
+
+async def test_closing_that_is_given_up_closes_the_connections_all_the_same() -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hangs(record: CallRecord) -> None:
+        begun.set()
+        await go_on.wait()
+
+    async with serving(1) as upstreams:
+        router = Router(group(upstreams), callbacks=[hangs])
+        await create(router, False)
+        assert upstreams[0].open_connections == 1
+        closing = asyncio.ensure_future(router.aclose())
+        await begun.wait()
+        closing.cancel()
+        await asyncio.wait([closing])
+        assert closing.cancelled()
+        await upstreams[0].until(lambda: upstreams[0].open_connections == 0)
+        go_on.set()
+        await router.aclose()
 
 
 async def test_records_that_come_while_an_asynchronous_callback_is_at_work_wait_for_it() -> None:
@@ -267,6 +348,27 @@ def test_what_is_no_callback_is_refused(wrong: object, said: str) -> None:
     assert str(caught.value).startswith(said)
 
 
+class Incomplete:
+    def take(self, record: CallRecord) -> None:
+        """A sink has more than this."""
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("prometheus", "callbacks: must be a list, not str; write callbacks=['prometheus']"),
+        (print, "callbacks: must be a list, not builtin_function_or_method; write callbacks=[…]"),
+        ({"otel": 1}, "callbacks: must be a list, not dict; write callbacks=[…]"),
+        ([Incomplete()], "callbacks[0]: Incomplete has `take`, as a Sink, but no method `attach`"),
+    ],
+    ids=["name", "function", "mapping", "incomplete"],
+)
+def test_callbacks_that_are_no_list_are_refused(wrong: Any, said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Router([], callbacks=wrong)
+    assert str(caught.value) == said
+
+
 def test_records_are_not_lost_when_the_process_ends_without_closing(tmp_path: Path) -> None:
     code = f"""
 import asyncio, sys, time
@@ -277,17 +379,28 @@ seen = []
 def callback(record):
     time.sleep(0.05)  # as one that writes to a disk would
     print(record.status, flush=True)
+begun = asyncio.Event()
+async def later(record):
+    if not begun.is_set():
+        begun.set()
+        await asyncio.Event().wait()  # until its loop ends
+    print("later", flush=True)
 async def main():
     async with serving(1) as upstreams:
-        router = Router(group(upstreams), callbacks=[callback])
+        global router
+        router = Router(group(upstreams), callbacks=[callback, later])
         for _ in range(3):
             await router.aresponses("gpt", "hi")
+        while router.spend().total.calls < 3:
+            await asyncio.sleep(0)
+        await begun.wait()
 asyncio.run(main())
 """
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path
     )
-    assert done.stdout.split() == ["succeeded"] * 3, done.stderr
+    assert sorted(done.stdout.split()) == ["later"] * 2 + ["succeeded"] * 3, done.stderr
+    assert "Exception ignored" not in done.stderr
 
 
 def test_stats_are_for_people() -> None:

@@ -3,10 +3,12 @@
 import asyncio
 import pickle
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 from call_records import CALL
+from msgspec.structs import replace
 from routers import create, group, misbehave, serving
 
 from providers.types import Call, Deployment, Verb
@@ -123,6 +125,118 @@ async def test_a_delivery_that_fails_is_told_and_the_next_one_comes(caplog: pyte
     assert "could not be made" in caplog.text
 
 
+async def test_an_interrupt_stops_one_delivery_and_no_later_one() -> None:
+    taken: list[str] = []
+    delivered = asyncio.Event()
+
+    def deliver(batch: Sequence[OpenCall]) -> None:
+        taken.extend(opened.id for opened in batch)
+        delivered.set()
+        if len(taken) == 1:
+            raise GeneratorExit
+
+    delivery = Delivery(deliver)
+    book = recorder()
+    loop = asyncio.get_running_loop()
+    told: list[object] = []
+    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+    calls = [closed_call(book) for _ in range(2)]
+    async with asyncio.timeout(60):
+        for call in calls:
+            delivery.put(call)
+            await delivered.wait()
+            delivered.clear()
+    loop.set_exception_handler(None)
+    assert taken == [call.id for call in calls]
+    assert [type(each) for each in told] == [GeneratorExit]
+
+
+class Failing:
+    """Prices that fail, though they are not to."""
+
+    def cost(self, *_: object, **__: object) -> Cost:
+        raise ZeroDivisionError
+
+
+class FailingToLoad(Free):
+    def loader(self, deployment: Deployment) -> Callable[[], object]:
+        raise ZeroDivisionError
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+
+@pytest.mark.parametrize(
+    ("prices", "cost"),
+    [
+        (Failing(), Cost(None, "the price source failed: ZeroDivisionError", model="gpt-4o")),
+        (FailingToLoad(), Cost(0.0, source="free", model="gpt-4o")),
+    ],
+    ids=["cost", "loader"],
+)
+async def test_a_price_source_that_fails_loses_no_record(
+    prices: Any, cost: Cost, caplog: pytest.LogCaptureFixture
+) -> None:
+    records: list[CallRecord] = []
+    async with serving(1) as upstreams, Router(group(upstreams), callbacks=[Taking(records)], price_source=prices) as r:
+        answer = await create(r, False)
+        await r.aflush()
+        assert [each.cost_breakdown for each in records] == [cost] == [answer.routing.cost_breakdown]
+    assert "ZeroDivisionError" in caplog.text
+
+
+class Cancelling:
+    """A sink that raises what is no `Exception`."""
+
+    def attach(self, health: object) -> None:
+        """Nothing is needed of it."""
+
+    def take(self, record: CallRecord) -> None:
+        raise asyncio.CancelledError
+
+
+async def test_a_sink_that_raises_a_cancellation_keeps_nobody_from_the_others() -> None:
+    taken: list[CallRecord] = []
+    book = Recorder(Free(), Policy(), [Cancelling(), Taking(taken)])
+    for _ in range(3):
+        book.open(Verb.CREATE, "gpt", False).failed(ValueError())
+        await asyncio.sleep(0)
+    assert await book.flush(5)
+    assert len(taken) == 3
+
+
+WHOSE: ContextVar[str] = ContextVar("whose", default="nobody's")
+
+
+class Wondering(Taking):
+    """Notes in whose context it gets records."""
+
+    def take(self, record: CallRecord) -> None:
+        super().take(replace(record, model=WHOSE.get()))
+
+
+async def test_nothing_is_made_of_a_call_in_the_context_of_another() -> None:
+    records: list[CallRecord] = []
+    told: list[str] = []
+    delivered = asyncio.Event()
+
+    async def callback(record: CallRecord) -> None:
+        told.append(WHOSE.get())
+        if len(told) == 3:
+            delivered.set()
+
+    sinks = [Wondering(records), callback]
+    async with serving(1) as upstreams, Router(group(upstreams), callbacks=sinks) as router:
+
+        async def call(name: str) -> None:
+            WHOSE.set(name)
+            await create(router, False)
+
+        await asyncio.gather(*map(call, ("ann", "bob", "eve")))
+        await delivered.wait()
+    assert [record.model for record in records] == told == ["nobody's"] * 3
+
+
 def test_what_is_put_where_no_loop_runs_is_delivered_by_the_next_loop_or_by_draining() -> None:
     taken: list[str] = []
     delivery = Delivery(lambda batch: taken.extend(opened.id for opened in batch))
@@ -144,6 +258,21 @@ def test_what_is_put_where_no_loop_runs_is_delivered_by_the_next_loop_or_by_drai
     delivery.put(first)
     assert asyncio.run(delivery.flush(5))
     assert len(taken) == 3
+
+
+def test_the_end_of_the_process_makes_what_waits() -> None:
+    taken: list[CallRecord] = []
+    book = Recorder(Free(), Policy(), [Taking(taken)])
+
+    async def opened() -> OpenCall:
+        return book.open(Verb.CREATE, "gpt", False)
+
+    call = asyncio.run(opened())
+    book._at_exit()
+    call.failed(ValueError())  # its loop is closed
+    assert (book.waiting, taken) == (1, [])
+    book._at_exit()
+    assert [record.id for record in taken] == [call.id]
 
 
 def test_a_loop_that_has_stopped_holds_nothing_up() -> None:

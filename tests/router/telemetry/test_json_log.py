@@ -106,6 +106,22 @@ def test_a_line_is_what_the_formatter_makes_of_a_record(calls: logging.Logger) -
     assert "sk-0" not in straight.getvalue() + slow.getvalue()
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"parameters": {"temperature": 10**5_000}},
+        {"max_output_tokens": 10**5_000},
+        {"duration": float("inf")},
+        {"tags": ("\udcff",)},
+    ],
+    ids=["parameter", "limit", "time", "surrogate"],
+)
+def test_a_call_that_can_not_be_told_as_others_costs_no_line(calls: logging.Logger, odd: dict[str, Any]) -> None:
+    _, paper = listening(calls)
+    tell(CALL, replace(CALL, id="call_odd", **odd), replace(CALL, id="call_3"))
+    assert [line["call"]["id"] for line in paper.lines] == ["call_1", "call_odd", "call_3"]
+
+
 def test_levels_are_kept(calls: logging.Logger) -> None:
     _, warned = listening(calls, level=logging.WARNING)
     _, told = listening(calls)

@@ -10,6 +10,7 @@ from cancelling import cancelled
 from routers import AFFINITY, create, entry, group, in_flight, misbehave, quiet, read, read_until_error, serving, tick
 
 from checks.base import PreCallCheck
+from checks.end_user import digest
 from providers.errors import APIError, BadRequestError, RateLimitError, UnknownModelError
 from providers.simulated import Behaviour, SimulatedUpstream
 from providers.types import Call, Deployment
@@ -53,6 +54,14 @@ async def test_one_tag_may_be_a_text() -> None:
         router = Router(group(upstreams), callbacks=[book])
         await router.aresponses("gpt", "hi", litellm_metadata={"tags": "paid"})
         assert (await book.only(router)).tags == ("paid",)
+
+
+@pytest.mark.parametrize("tags", ["t" * 100_000, ["t" * 100_000]], ids=["text", "list"])
+async def test_a_long_tag_is_known_by_a_digest(tags: object) -> None:
+    book = Book()
+    async with serving(1) as upstreams, Router(group(upstreams), callbacks=[book]) as router:
+        await router.aresponses("gpt", "hi", litellm_metadata={"tags": tags})
+        assert (await book.only(router)).tags == (digest("t" * 100_000),)
 
 
 async def test_a_call_that_succeeds() -> None:
@@ -249,6 +258,26 @@ async def test_a_stream_whose_reader_is_cancelled() -> None:
         await router._recorder.flush(5)
         assert book.records == []
         await router.aclose()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_attempt_that_failed_has_though_its_call_is_cancelled_before_the_next(stream: bool) -> None:
+    book, waits = Book(), asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        waits.set()
+        await asyncio.Event().wait()
+
+    async with serving(1) as upstreams:
+        misbehave(upstreams[0], "500")
+        async with Router(group(upstreams), callbacks=[book], num_retries=1, sleep=sleep) as router:
+            call = asyncio.ensure_future(router.aresponses("gpt", "hi", stream=stream))
+            await waits.wait()
+            call.cancel()
+            await asyncio.wait([call])
+            record = await book.only(router)
+    assert record.status == "cancelled"
+    assert [(each.status, each.error_type) for each in record.attempts] == [("failed", "InternalServerError")]
 
 
 class Slow(PreCallCheck):

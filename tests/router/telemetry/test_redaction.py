@@ -68,7 +68,17 @@ def test_a_key_that_stands_alone_is_noticed_by_the_quick_look(key: str) -> None:
     assert REDACTOR.clean(" gpt resp_0123456789abcdef gpt-4o-2026-05-01 default order-17 ann@example.com")
 
 
-@given(st.text(alphabet="sk-xaiAIzagh_rBe e yJ./:@0A", max_size=60))
+@pytest.mark.parametrize("text", [text for text, _ in BLOTTED], ids=range(len(BLOTTED)))
+def test_the_quick_look_notices_whatever_is_blotted_out(text: str) -> None:
+    assert not REDACTOR.clean(text)
+
+
+@given(
+    st.text(alphabet="sk-xaiAIzagh_rBe e yJ./:@0A", max_size=60)
+    | st.lists(st.sampled_from([*("api", "key", "-", "_", "token", "access", "sig", "=", ":", "'", " ", "a1")])).map(
+        "".join
+    )
+)
 def test_names_that_pass_the_quick_look_hold_no_key(names: str) -> None:
     if REDACTOR.clean(f" {names}"):
         assert "***" not in REDACTOR.text(f" {names}")

@@ -90,6 +90,15 @@ async def test_a_trace_has_a_line_for_each_call_and_no_contents(path: Path) -> N
     assert sum(one["arrival"] <= each["arrival"] for each in (one, two, three)) == 3
 
 
+async def test_calls_that_ended_before_are_not_in_it(path: Path) -> None:
+    async with serving(1) as upstreams, Router(group(upstreams)) as router:
+        for _ in range(3):
+            await create(router, False)  # of which the records still wait
+        with router.record(path):
+            await create(router, False)
+    assert len(lines(path)) == 1
+
+
 async def test_two_at_once_write_the_same_and_one_may_end_first(path: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.trace"
     async with serving(1) as upstreams, Router(group(upstreams)) as router:
