@@ -56,6 +56,17 @@ async def test_a_burst_is_delivered_in_turns() -> None:
     assert taken == sorted(taken, key=lambda name: int(name.rpartition("_")[2]))
 
 
+async def test_what_waits_is_drained_in_batches() -> None:
+    sizes: list[int] = []
+    delivery = Delivery(lambda batch: sizes.append(len(batch)))
+    book = recorder()
+    for _ in range(130):
+        delivery.put(closed_call(book))
+    delivery.drain()
+    assert sizes == [64, 64, 2]
+    assert len(delivery) == 0
+
+
 async def test_a_call_is_closed_once() -> None:
     book = recorder()
     opened = book.open(Verb.CREATE, "gpt", False)

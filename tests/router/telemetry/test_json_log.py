@@ -239,3 +239,13 @@ async def test_a_sink_of_many_records_that_fails_keeps_nobody_from_the_others(ca
     assert await book.flush(1.0)
     assert taken == ["gpt", "claude"]
     assert "Refusing failed to take the records of calls" in caplog.text
+
+
+def test_a_log_with_a_filter_that_nobody_listens_to_says_nothing(
+    calls: logging.Logger, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[logging.LogRecord] = []
+    calls.addFilter(lambda record: asked.append(record) or True)  # type: ignore[func-returns-value]  # it keeps them
+    tell(replace(CALL, status="failed"))
+    assert not asked
+    assert capsys.readouterr().err == ""
