@@ -43,7 +43,7 @@ def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
     record_id, model, status, tier = said("id"), said("model"), said("status"), said("service_tier")
     details, conversing = said("incomplete_details"), verb in _CONVERSING
     conversation = _conversation(call, response) if conversing or "conversation" in response else None
-    payer = payer_of(call, policy) if opened.payer is None else opened.payer
+    payer = opened.payer
     most = body.get("max_output_tokens")
     # by position: by name it would take three times as long
     return CallRecord(
@@ -79,8 +79,8 @@ def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
         opened.partial,
         None if cost is None else cost.total,
         cost,
-        payer.end_user,
-        payer.tags,
+        policy.end_user(call) if payer is None else payer.end_user,
+        _tags(metadata) if payer is None else payer.tags,
         call.scope,
         _key(metadata) if metadata else None,
         None if run is None or run.affinity is None else run.affinity.mode,
@@ -94,8 +94,7 @@ def record_of(opened: OpenCall, policy: Policy) -> CallRecord:
 
 def payer_of(call: Call, policy: Policy) -> Payer:
     """Whom a call is for."""
-    metadata = call.metadata
-    return Payer(policy.end_user(call), _tags(metadata["tags"]) if "tags" in metadata else ())
+    return Payer(policy.end_user(call), _tags(call.metadata))
 
 
 def _asked(opened: OpenCall) -> Call:
@@ -187,7 +186,10 @@ def _reason(details: Json) -> str | None:
     return reason if isinstance(reason, str) else None
 
 
-def _tags(tags: object) -> tuple[str, ...]:
+def _tags(metadata: Mapping[str, object]) -> tuple[str, ...]:
+    if "tags" not in metadata:
+        return ()
+    tags = metadata["tags"]
     if isinstance(tags, (list, tuple, set, frozenset)):
         return tuple([each if type(each) is str and len(each) <= LONGEST else _tag(str(each)) for each in tags])
     return (_tag(tags),) if isinstance(tags, str) else ()
