@@ -180,8 +180,6 @@ async def test_a_strangers_conversation_is_unknown_also_where_there_are_several_
             await router.aget_conversation(unknown, affinity_scope="yours")
         with pytest.raises(ResponseNotFoundError, match="Response with id 'resp_0' not found"):
             await router.aget_responses("resp_0", affinity_scope="yours")
-    with pytest.raises(BadRequestError, match=r"which deployment holds 'conv_0'; pass model= \(one of gpt, other\)"):
-        await router.aget_conversation("conv_0")
     await closed(router, upstreams.values())
 
 
@@ -330,6 +328,34 @@ async def test_those_without_conversations_are_passed_over(upstreams: dict[str, 
     with pytest.raises(UnsupportedParamsError, match="'none' keeps no conversations; it answered with 404"):
         await router.acreate_conversation()
     await closed(router, upstreams.values())
+
+
+async def test_what_is_missing_from_its_first_items_is_not_the_whole_api(
+    upstreams: dict[str, SimulatedUpstream],
+) -> None:
+    """Both are a 404 to the creation of a conversation."""
+    router = homing(upstreams)
+    with pytest.raises(ResponseNotFoundError, match="Item with id 'msg_0' not found") as missing:
+        await router.acreate_conversation(items=[{"type": "item_reference", "id": "msg_0"}])
+    assert (missing.value.status_code, len(missing.value.attempts)) == (404, 1)
+    await closed(router, upstreams.values())
+
+
+async def test_a_file_that_its_first_items_name_is_known_to_be_there(upstreams: dict[str, SimulatedUpstream]) -> None:
+    router = homing(upstreams)
+    content = [{"type": "input_file", "file_id": "file-1"}]
+    for _ in range(3):
+        made = await router.acreate_conversation(items=[{"role": "user", "content": content}])
+        for _ in range(3):
+            answer = await router.aresponses("gpt", [{"role": "user", "content": content}])
+            assert place(answer) == place(made)
+    await closed(router, upstreams.values())
+
+
+async def test_a_query_that_is_none_is_refused_beside_include_as_well() -> None:
+    async with Router([entry("http://127.0.0.1:9")]) as router:
+        with pytest.raises(BadRequestError, match=r"^extra_query: must be a mapping, not str$"):
+            await router.acreate_conversation_items("conv_1", [HELLO], include=["x"], extra_query="y")
 
 
 async def test_a_wildcard_deployment_needs_no_model_for_it(upstreams: dict[str, SimulatedUpstream]) -> None:

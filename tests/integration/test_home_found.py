@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from fakes import Clock
 from redis_servers import Server
-from routers import AFFINITY, closed, create, entry, group, misbehave, served, serving, tick
+from routers import AFFINITY, create, entry, group, misbehave, served, serving, tick
 from talking import SAID, calls
 
 from providers.simulated import SimulatedUpstream
-from router import APIError, BadRequestError, PreviousResponseNotFoundError, ResponseNotFoundError, Router
+from router import APIError, PreviousResponseNotFoundError, ResponseNotFoundError, Router
 
 FLEET = 4
 _prefixes = count()
@@ -215,17 +215,3 @@ async def test_signed_ids_need_no_search(upstreams: dict[str, SimulatedUpstream]
         assert second.routing.affinity is not None
         assert second.routing.affinity.mode == "home"
         assert gets(upstreams) == {}
-
-
-async def test_several_groups_must_be_told_apart(upstreams: dict[str, SimulatedUpstream]) -> None:
-    model_list = [entry(upstreams["u0"], "one"), entry(upstreams["u1"], "two")]
-    async with (
-        Router(model_list, optional_pre_call_checks=AFFINITY) as old,
-        Router(model_list, optional_pre_call_checks=AFFINITY) as router,
-    ):
-        first = await old.aresponses("two", "hello")
-        with pytest.raises(BadRequestError, match="pass model="):
-            await router.aget_responses(first.id)
-        assert served(await router.aget_responses(first.id, model="two")) == "u1"
-        assert served(await router.aget_responses(first.id)) == "u1", "it is learnt"
-        await closed(router, [])
