@@ -190,8 +190,8 @@ class AffinityStore(Protocol):
 
 
 @runtime_checkable
-class RemoteStore(AffinityStore, Protocol):
-    """An `AffinityStore` that can be away, which a store of the user's own need not say."""
+class Remote(Protocol):
+    """A store that can be away, which one of the user's own need not say."""
 
     @property
     def down(self) -> bool:

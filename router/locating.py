@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from checks.affinity.domain import domain, peers
-from checks.affinity.homes import not_found
 from checks.affinity.remembered import Remembered
 from checks.affinity.responses_api_deployment import ResponsesApiDeployment
 from checks.affinity.tie import Tie, TieKind, store_key
@@ -55,6 +54,7 @@ async def group_of(
     tie = Tie(kind, name, store_key(kind, name), True, f"{kind}_id")
     if not knowing:
         raise _unsaid(f"without responses_api_deployment_check it is not known who holds {name!r}", groups)
+    hint = ""
     if call.scope is None:  # a tenant's are those that are remembered
         members = [each for group in groups for each in registry.groups[group] if able(each)]
         try:
@@ -66,8 +66,8 @@ async def group_of(
         except TimeoutError:
             said = f"the call's deadline of {deadline:g} s passed while {name!r} was looked for"
             raise APITimeoutError(said) from None
-        raise not_found(call, tie, f" It is not remembered who holds it; {_choice(groups)} asks one group.")
-    raise not_found(call, tie)
+        hint = f" It is not remembered who holds it; {_choice(groups)} asks one group."
+    raise knowing[0].missing(call, tie, hint)
 
 
 def group_for_conversation(registry: Registry, allowed: Callable[[str], bool] = lambda _: True) -> str:

@@ -172,9 +172,14 @@ class Homes:
         """
         if pin is not None:
             self.pins.stats.foreign += 1
-            raise not_found(call, tie)
+            raise self.missing(call, tie)
         if tenant and tie.kind in _MADE_HERE:
-            raise unknown_now(tie) if self.pins.blind else not_found(call, tie)
+            raise self.missing(call, tie)
+
+    def missing(self, call: Call, tie: Tie, hint: str = "") -> APIError:
+        """What is answered for a thing that nobody remembers, or remembers to be this caller's."""
+        blind = self.pins.blind and tie.kind in _MADE_HERE
+        return unknown_now(tie) if blind else not_found(call, tie, hint)
 
 
 _NOWHERE = Found()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple
 
-from checks.base import AffinityStore, ManyStore, RemoteStore
+from checks.base import AffinityStore, ManyStore, Remote
 
 _MARK = "\n"
 """Between a deployment's id and the tenant; in neither."""
@@ -67,7 +67,7 @@ class Pins:
         self._ttl = ttl
         self.stats = AffinityStats()
         self._many = store if isinstance(store, ManyStore) else None
-        self._remote = store if isinstance(store, RemoteStore) else None
+        self._remote = store if isinstance(store, Remote) else None
         self._read: dict[str, Pin] = {}  # the few values that there are, taken apart once
 
     @property

@@ -110,9 +110,12 @@ class ResponsesApiDeployment(PreCallCheck):
                 raise not_found(call, tie)
             if certain is False:
                 raise unknown_now(tie)
-        if self._homes.pins.blind:
-            raise unknown_now(tie)
         return None
+
+    def missing(self, call: Call, tie: Tie, hint: str = "") -> APIError:
+        """What is answered for what `home` did not find, and nobody can be asked for. `hint`: what more there is to
+        say of it."""
+        return self._homes.missing(call, tie, hint)
 
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
         """The deployments of the call's home; all, if it has none."""

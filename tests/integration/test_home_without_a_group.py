@@ -181,8 +181,9 @@ async def test_without_its_redis_no_router_says_that_something_is_gone(
     router = over_two_groups(upstreams, redis_url=f"redis://127.0.0.1:{free_port()}")
     own = await make(kind, router, "two", **more)
     before = calls(upstreams)
-    acts = [reading(kind, router)(name, model="two", **more)] if scope else [reading(kind, router)(name)]
+    acts = [reading(kind, router)(name, **more)]
     if scope is not None:
+        acts += [reading(kind, router)(name, model="two", **more), reading(kind, router)(own, affinity_scope="yours")]
         following: dict[str, Any] = {"previous_response_id" if kind == "response" else "conversation": name}
         acts.append(router.aresponses("two", "more", **following, **more))
     for act in acts:

@@ -21,6 +21,7 @@ from router import (
     PreviousResponseNotFoundError,
     ResponseNotFoundError,
     Router,
+    ServiceUnavailableError,
 )
 
 pytestmark = pytest.mark.usefixtures("forgetful")
@@ -293,6 +294,13 @@ async def test_an_outage_of_redis_costs_nothing_that_memory_has(
         assert two.output_text.startswith(SAID.format(2, served(one)))
         for turn in (before, one, two):
             assert await router.aget_responses(turn.id) == turn.to_dict()
+        stranger = Router(plain(upstreams.values()), **settings)
+        for act in (stranger.aget_responses(two.id), stranger.aresponses("gpt", "x", previous_response_id=two.id)):
+            with pytest.raises(ServiceUnavailableError, match=f"^response '{two.id}': it can't be told now where it"):
+                await act
+        with pytest.raises(ResponseNotFoundError):
+            await stranger.aget_responses("resp_of_nobody_s_making")
+        await stranger.aclose()
         frail.start()
         link = router._stores.transcript_link
         assert link is not None
