@@ -1,15 +1,14 @@
 """A conversation lives at the deployment that made it: every verb finds it there, over any store, in any process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from itertools import count
 from typing import Any
 
 import pytest
 from conversing import ACTS, HELLO, Act, astray, begin, place
 from redis_servers import Server
-from routers import AFFINITY, KEY, closed, entry, group, misbehave, serving, tick
+from routers import AFFINITY, KEY, STORES, closed, entry, group, homing_settings, misbehave, serving, tick
 from talking import calls
 
 from providers.simulated import SimulatedUpstream
@@ -25,31 +24,13 @@ from router import (
     UnsupportedParamsError,
 )
 
-STORES = ("memory", "redis", "signed-id")
 STRANGERS: tuple[dict[str, Any], ...] = ({"affinity_scope": "yours"}, {})
 every_act = pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__)
-_prefixes = count()
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture(params=STORES)
 def settings(request: pytest.FixtureRequest, redis: Server) -> dict[str, Any]:
-    found: dict[str, Any] = {"optional_pre_call_checks": AFFINITY, "sleep": tick, "routing_strategy": "round-robin"}
-    if request.param == "redis":
-        found |= {
-            "redis_url": f"redis://127.0.0.1:{redis.port}",
-            "redis_key_prefix": f"conv{next(_prefixes)}",
-            "redis_timeout": 5.0,
-        }
-    elif request.param == "signed-id":
-        found |= {"affinity": "signed-id", "affinity_key": "0123456789abcdef"}
-    return found
+    return {**homing_settings(request.param, redis), "routing_strategy": "round-robin"}
 
 
 @pytest.fixture

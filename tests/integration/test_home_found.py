@@ -1,29 +1,20 @@
 """An id that nobody remembers, as after a restart: its home is asked for, within bounds, or learnt from a call."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from itertools import count
 from typing import Any
 
 import pytest
 from fakes import Clock
 from redis_servers import Server
-from routers import AFFINITY, create, entry, group, misbehave, served, serving, tick
+from routers import AFFINITY, create, entry, group, homing_settings, misbehave, served, serving, tick
 from talking import SAID, calls
 
 from providers.simulated import SimulatedUpstream
 from router import APIError, PreviousResponseNotFoundError, ResponseNotFoundError, Router
 
 FLEET = 4
-_prefixes = count()
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("redis")).start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture
@@ -187,13 +178,7 @@ async def test_with_redis_nobody_is_asked_unless_told_to(
     redis: Server, upstreams: dict[str, SimulatedUpstream]
 ) -> None:
     for discover, asked in ((None, False), (True, True)):
-        settings: dict[str, Any] = {
-            "redis_url": f"redis://127.0.0.1:{redis.port}",
-            "redis_key_prefix": f"found{next(_prefixes)}",
-            "redis_timeout": 5.0,
-            "discover": discover,
-            "optional_pre_call_checks": AFFINITY,
-        }
+        settings = {**homing_settings("redis", redis), "discover": discover}
         async with Router(group(upstreams.values()), **settings) as router:
             with pytest.raises(ResponseNotFoundError):
                 await router.aget_responses("resp_unknown")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from itertools import count
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ from router import (
 )
 
 pytestmark = pytest.mark.usefixtures("forgetful")
-_prefixes = count()
 CHECKS: tuple[tuple[str, ...], ...] = ((), AFFINITY)
 
 
@@ -34,20 +32,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("redis")
 
 
-@pytest.fixture(scope="module")
-def redis(folder: Path) -> Iterator[Server]:
-    server = Server(folder).start()
-    yield server
-    server.kill()
-
-
 @pytest.fixture
 def shared(redis: Server) -> dict[str, Any]:
-    return {
-        "redis_url": f"redis://127.0.0.1:{redis.port}",
-        "redis_key_prefix": f"kept{next(_prefixes)}",
-        "redis_timeout": 5.0,
-    }
+    return redis.settings()
 
 
 @pytest.fixture

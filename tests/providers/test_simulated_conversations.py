@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import leftovers
 import pytest
-from leftovers import nothing_left_open
 
 from providers.simulated import SimulatedUpstream, State
 from providers.simulated.state import Talk
@@ -15,11 +15,7 @@ ONE = "/v1/conversations/conv_1"
 WEATHER: dict[str, Any] = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _nothing_left_open() -> Iterator[None]:
-    """As for every test, but once for all that are here: they share a deployment, whose connections stay open."""
-    with nothing_left_open():
-        yield
+_nothing_left_open = leftovers.nothing_left_open_at_the_end
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import leftovers
 import openai
 import pytest
 from conversations import KEY, House, house
 from conversing import HELLO, astray
-from leftovers import nothing_left_open
 from proxies import proxying
 from pydantic import SecretStr
 from routers import AFFINITY, entry
@@ -22,11 +22,7 @@ BEARER = {"authorization": f"Bearer {KEY}"}
 BELOW = "/v1/conversations"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _nothing_left_open() -> Iterator[None]:
-    """As for every test, but once for all that are here: they share a proxy, whose connections stay open."""
-    with nothing_left_open():
-        yield
+_nothing_left_open = leftovers.nothing_left_open_at_the_end
 
 
 @pytest.fixture(scope="module")
