@@ -193,3 +193,11 @@ async def test_without_its_redis_no_router_says_that_something_is_gone(
     assert (await reading(kind, router)(own, **more)).routing.deployment_id == "u1", "what it made itself, it knows"
     await old.aclose()
     await closed(router, upstreams.values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_too_many_places_are_not_searched(kind: str) -> None:
+    model_list = [entry(f"http://127.0.0.1:9/{number}", f"g{number}", id=f"d{number}") for number in range(17)]
+    async with Router(model_list, optional_pre_call_checks=AFFINITY) as router:
+        with pytest.raises(ResponseNotFoundError, match=r"model= \(one of g0, g1, .*, g7, …\) asks one group\.$"):
+            await reading(kind, router)("x_0")
