@@ -190,6 +190,16 @@ class AffinityStore(Protocol):
 
 
 @runtime_checkable
+class Remote(Protocol):
+    """A store that can be away, which one of the user's own need not say."""
+
+    @property
+    def down(self) -> bool:
+        """Whether it can't be read now: what it does not find may be there all the same."""
+        ...
+
+
+@runtime_checkable
 class ManyStore(AffinityStore, Protocol):
     """An `AffinityStore` that can do several at a time, which a store of the user's own need not."""
 

@@ -189,7 +189,7 @@ def _by_type(detail: JsonObject) -> type[APIError] | None:
 
 def _not_found(detail: JsonObject, call: Call | None) -> type[APIError]:
     """A 404 on an id, or on an item or conversation in the body, is the id's; any other is the model's."""
-    if call is not None and call.verb.by_id:
+    if call is not None and (call.verb.by_id or call.verb.of_conversations):
         return ResponseNotFoundError
     if detail.get("param") == "previous_response_id":
         return PreviousResponseNotFoundError

@@ -120,10 +120,13 @@ class OpenAI:
 
     def decode(self, reply: HttpReply, call: Call, deployment: Deployment) -> Routed:
         """The answer as a view over its JSON; anything else is raised as what it is."""
-        if call.verb is Verb.CREATE_CONVERSATION and reply.status in _NOWHERE:
-            raise conversations.refusal(f"deployment {deployment.id!r}", f"it answered with {reply.status}")
         if not 200 <= reply.status < 300:
-            raise error_in_reply(reply, call)
+            error = error_in_reply(reply, call)
+            # with a parameter, it is what that names that is not there
+            if call.verb is Verb.CREATE_CONVERSATION and reply.status in _NOWHERE and error.param is None:
+                said = f"it answered with {reply.status}: {error.message}"
+                raise conversations.refusal(f"deployment {deployment.id!r}", said)
+            raise error
         if call.verb in _DELETIONS and not reply.content.strip():
             return Deleted({"id": call.conversation_id or call.response_id, **_DELETIONS[call.verb]})
         try:

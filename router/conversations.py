@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -47,8 +47,9 @@ class Conversations(ABC):
     async def acreate_conversation(self, *, model: str | None = None, **params: Any) -> Conversation:
         """Create a conversation, perhaps with `items` and `metadata`, at a deployment of the group `model`.
 
-        `model`, which is not sent, may be left out if only one group has deployments that keep conversations. Raises
-        `UnsupportedParamsError` if there is none, `BadRequestError` that names them if there are several.
+        `model`, which is not sent, may be left out if only one group has deployments that keep conversations, or all
+        that have keep them in the same places. Raises `UnsupportedParamsError` if there is none, `BadRequestError` that
+        names them if there are several.
         """
         return cast("Conversation", await self._converse(Verb.CREATE_CONVERSATION, model, params))
 
@@ -71,9 +72,9 @@ class Conversations(ABC):
     ) -> ItemPage:
         """Add items to the end of a conversation. `include`: further parts to be told of them."""
         params["items"] = items
-        include = params.pop("include", None)
-        if include is not None:  # which is in the query
-            params["extra_query"] = {"include": include, **(params.get("extra_query") or {})}
+        include, query = params.pop("include", None), params.get("extra_query") or {}
+        if include is not None and isinstance(query, Mapping):  # which it is a part of
+            params["extra_query"] = {"include": include, **query}
         verb = Verb.CREATE_CONVERSATION_ITEMS
         return cast("ItemPage", await self._converse(verb, model, params, conversation_id))
 

@@ -43,7 +43,7 @@ from router.pricing.prices import Prices
 from router.probing import Probe, Prober
 from router.registry import Registry
 from router.request import Request
-from router.run import Place, Run
+from router.run import Limits, Place, Run
 from router.shared import open_stores
 from router.stream import ResponseStream
 from router.sync import Portal
@@ -271,7 +271,7 @@ class Router(Verbs, Conversations, Fleet, Operations):
             opened.request = request = Request(verb, model or "", params)
             if not model:
                 call = Call("", verb, response_id=response_id, scope=request.scope)
-                request.model = await group_of(call, self._registry, self._checks, self._remembered)
+                request.model = await self._group_of(call, request.limits)
             return await self._serve(opened, request, stream, response_id)
         except BaseException as error:
             opened.failed(error)
@@ -284,11 +284,16 @@ class Router(Verbs, Conversations, Fleet, Operations):
             opened.request = request = Request(verb, model or "", params, *names)
             if not model:
                 call = Call("", verb, scope=request.scope, conversation_id=request.conversation_id)
-                request.model = await group_of(call, self._registry, self._checks, self._remembered)
+                request.model = await self._group_of(call, request.limits)
             return cast("Routed", await self._serve(opened, request, False))
         except BaseException as error:
             opened.failed(error)
             raise
+
+    async def _group_of(self, call: Call, limits: Limits) -> str:
+        """The group that a call means that names none."""
+        deadline = self._settings.deadline if limits.deadline is None else limits.deadline
+        return await group_of(call, self._registry, self._checks, self._remembered, deadline)
 
     async def _serve(
         self, opened: OpenCall, request: Request, stream: bool, response_id: str | None = None

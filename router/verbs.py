@@ -76,8 +76,9 @@ class Verbs(ABC):
     ) -> Response | ResponseStream:
         """Read a stored response from the deployment that holds it; `stream=True` resumes a background one.
 
-        `model` is needed only where neither the id's owner is known nor the Router has just one group. Raises
-        `ResponseNotFoundError` if it is not there, `HomeLostError` if its owner is gone.
+        `model`, a group, is needed only where nothing remembers who has what and there are several groups that keep
+        it in different places. Raises `ResponseNotFoundError` if it is not there, `HomeLostError` if its owner is gone,
+        `ServiceUnavailableError` while it can't be told where it is.
         """
         answer = await self._by_id(Verb.GET, response_id, model, params, stream=stream)
         return cast("Response | ResponseStream", answer)

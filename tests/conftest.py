@@ -11,6 +11,7 @@ import pytest
 from fakes import Clock
 from hypothesis import settings
 from leftovers import GRACE, nothing_left_open
+from redis_servers import Server
 
 settings.register_profile("ci", derandomize=True, deadline=None, max_examples=50, print_blob=True)
 settings.register_profile("search", deadline=None, max_examples=2_000, print_blob=True)
@@ -36,6 +37,14 @@ def pytest_collection_finish() -> None:
 def clock() -> Clock:
     """A clock that only the test advances."""
     return Clock()
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Redis that stays up, for all tests of a process: `Server.settings` keeps them apart."""
+    server = Server(tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.kill()
 
 
 @pytest.fixture(autouse=True)

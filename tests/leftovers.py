@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 GRACE = 5.0
 """Seconds in which tasks, threads and sockets that a test has told to end may do so. Only a leak waits that long."""
 
@@ -43,3 +45,13 @@ def nothing_left_open() -> Iterator[None]:
         time.sleep(0.005)
     left = _sockets() - sockets
     assert not left, f"sockets left open: {sorted(left)}"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def nothing_left_open_at_the_end() -> Iterator[None]:
+    """As for every test, but once for all of a module that share a server, whose connections stay open.
+
+    Put in place of the usual one there: `_nothing_left_open = leftovers.nothing_left_open_at_the_end`.
+    """
+    with nothing_left_open():
+        yield

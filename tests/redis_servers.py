@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 DEADLINE = 20.0
+_prefixes = count()
 TLS = Path(__file__).parent / "router" / "transport" / "tls"
 """A certificate of this machine's loopback addresses, which is its own authority; no program is needed to make one."""
 
@@ -101,6 +103,14 @@ class Server:
     def client(self) -> Redis:
         """A plain synchronous client, for looking at it from outside."""
         return Redis(host="127.0.0.1", port=self.port, password=self._password, decode_responses=True, protocol=2)
+
+    def settings(self) -> dict[str, Any]:
+        """The settings of Routers that share what they remember here, apart from all others."""
+        return {
+            "redis_url": f"redis://127.0.0.1:{self.port}",
+            "redis_key_prefix": f"apart{next(_prefixes)}",
+            "redis_timeout": 5.0,  # a busy machine is no outage
+        }
 
     def start(self) -> Server:
         """Start, and wait until it answers."""

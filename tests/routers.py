@@ -6,15 +6,30 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from providers.simulated import Behaviour, SimulatedUpstream
 from providers.views import Event, Response
 from router import APIError, ResponseStream, Router
 
+if TYPE_CHECKING:
+    from redis_servers import Server
+
 KEY = "sk-secret-0123456789"
 """The key of every deployment made here."""
 AFFINITY = ("responses_api_deployment_check",)
+STORES = ("memory", "redis", "signed-id")
+"""Where it can be remembered who has what."""
+
+
+def homing_settings(store: str, redis: Server) -> dict[str, Any]:
+    """The settings of Routers that remember who has what in one of `STORES`, and wait for nothing."""
+    found: dict[str, Any] = {"optional_pre_call_checks": AFFINITY, "sleep": tick}
+    if store == "redis":
+        found |= redis.settings()
+    elif store == "signed-id":
+        found |= {"affinity": "signed-id", "affinity_key": "0123456789abcdef"}
+    return found
 
 
 def entry(upstream: SimulatedUpstream | str, group: str = "gpt", **params: Any) -> dict[str, Any]:

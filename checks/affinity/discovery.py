@@ -58,12 +58,17 @@ class Discovery:
             places.setdefault(domain(each), []).append(each)
             if len(places) > MOST_DOMAINS:
                 return None
-        # who else may serve is another question, so another's answer says nothing
-        key = group, response_id, frozenset(each.id for each in deployments)
+        key = _key(group, response_id, deployments)
         with self._lock:
             if key in self._missed:
                 return None
         return await self._join(key, response_id, tuple(places.values()), learn)
+
+    def certain(self, group: str, response_id: str, deployments: Sequence[Deployment]) -> bool | None:
+        """Whether a search that has just found nobody had everybody's answer; None if nobody was asked."""
+        with self._lock:
+            ttl = self._missed.get(_key(group, response_id, deployments))
+        return None if ttl is None else ttl == MISS_TTL
 
     async def _join(
         self, key: _Key, response_id: str, places: Sequence[Sequence[Deployment]], learn: Learn
@@ -125,6 +130,11 @@ class Discovery:
         except Exception:
             _log.exception("the deployment %s could not be asked for a response", deployment.id)
             return None
+
+
+def _key(group: str, response_id: str, deployments: Sequence[Deployment]) -> _Key:
+    # who else may serve is another question, so another's answer says nothing
+    return group, response_id, frozenset(each.id for each in deployments)
 
 
 class _Search:

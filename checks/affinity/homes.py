@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from checks.affinity.discovery import DOUBT_TTL
 from checks.affinity.domain import same_domain
 from checks.affinity.holdings import Holdings
 from checks.affinity.pins import Pin, Pins, tenant_of
 from checks.affinity.tie import Tie, TieKind, common_homes
 from checks.affinity.ties import MADE_UP, ties
-from providers.errors import APIError, BadRequestError, PreviousResponseNotFoundError, ResponseNotFoundError
+from providers.errors import (
+    APIError,
+    BadRequestError,
+    PreviousResponseNotFoundError,
+    ResponseNotFoundError,
+    ServiceUnavailableError,
+)
 from providers.types import Call, Deployment, JsonObject
 
 Locate = Callable[[str], Deployment | None]
@@ -89,7 +96,8 @@ class Homes:
         """Where `call` belongs. `told` are owners known otherwise: deployment ids by key, in the call's own scope.
         `kept` are keys of what this Router keeps itself, which ties the call to nobody.
 
-        Raises what upstream would if the call names what belongs to another tenant.
+        Raises what upstream would if the call names what belongs to another tenant, `ServiceUnavailableError` while
+        the store that would know whose it is is away.
         """
         tied = ties(call)
         if kept:
@@ -164,9 +172,14 @@ class Homes:
         """
         if pin is not None:
             self.pins.stats.foreign += 1
-            raise not_found(call, tie)
+            raise self.missing(call, tie)
         if tenant and tie.kind in _MADE_HERE:
-            raise not_found(call, tie)
+            raise self.missing(call, tie)
+
+    def missing(self, call: Call, tie: Tie, hint: str = "") -> APIError:
+        """What is answered for a thing that nobody remembers, or remembers to be this caller's."""
+        blind = self.pins.blind and tie.kind in _MADE_HERE
+        return unknown_now(tie) if blind else not_found(call, tie, hint)
 
 
 _NOWHERE = Found()
@@ -182,11 +195,18 @@ def _may_know(tie: Tie, pin: Pin, tenant: str) -> bool:
     return pin.tenant == tenant or tie.kind in _COMMON
 
 
-def not_found(call: Call, tie: Tie) -> APIError:
-    """What OpenAI answers for a thing that does not exist."""
+def unknown_now(tie: Tie) -> APIError:
+    """What is answered for a thing that may exist, while nobody can tell: a client that is told that it does not exist
+    would give it up."""
+    message = f"{tie.kind} {tie.name!r}: it can't be told now where it is; try again"
+    return ServiceUnavailableError(message, code="home_unknown", retry_after=DOUBT_TTL)
+
+
+def not_found(call: Call, tie: Tie, hint: str = "") -> APIError:
+    """What OpenAI answers for a thing that does not exist. `hint`: what more there is to say of what a verb names."""
     name = tie.name
     if tie.kind is TieKind.RESPONSE and call.verb.by_id:
-        return _refusal(ResponseNotFoundError, f"Response with id '{name}' not found.", 404)
+        return _refusal(ResponseNotFoundError, f"Response with id '{name}' not found.{hint}", 404)
     if tie.kind is TieKind.RESPONSE:
         message = f"Previous response with id '{name}' not found."
         return _refusal(PreviousResponseNotFoundError, message, 400, "previous_response_not_found", tie.param)
@@ -194,7 +214,7 @@ def not_found(call: Call, tie: Tie) -> APIError:
         message = "The encrypted content could not be verified."
         return _refusal(BadRequestError, message, 400, "invalid_encrypted_content")
     if tie.kind is TieKind.CONVERSATION:
-        message = f"Conversation with id '{name}' not found."
+        message = f"Conversation with id '{name}' not found.{hint}"
         param = None if call.verb.of_conversations else "conversation"
         return _refusal(ResponseNotFoundError, message, 404, param=param)
     return _refusal(ResponseNotFoundError, f"Item with id '{name}' not found.", 404, param="input")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple
 
-from checks.base import AffinityStore, ManyStore
+from checks.base import AffinityStore, ManyStore, Remote
 
 _MARK = "\n"
 """Between a deployment's id and the tenant; in neither."""
@@ -67,7 +67,13 @@ class Pins:
         self._ttl = ttl
         self.stats = AffinityStats()
         self._many = store if isinstance(store, ManyStore) else None
+        self._remote = store if isinstance(store, Remote) else None
         self._read: dict[str, Pin] = {}  # the few values that there are, taken apart once
+
+    @property
+    def blind(self) -> bool:
+        """Whether what is not found may be remembered all the same, as the store is away."""
+        return self._remote is not None and self._remote.down
 
     async def owner(self, key: str) -> Pin | None:
         """The owner of `key`."""

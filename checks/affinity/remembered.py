@@ -10,13 +10,13 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 from checks.affinity.domain import peers
-from checks.affinity.homes import not_found
+from checks.affinity.homes import not_found, unknown_now
 from checks.affinity.input_items import listed
 from checks.affinity.pins import tenant_of
 from checks.affinity.recalled import Recalled, items_in, referred, unsealed
 from checks.affinity.tie import Tie, TieKind
 from checks.affinity.transcript import Broken, TranscriptStore, Turn, chain
-from checks.base import Answer, Failed, Finished, Leaning, Outcome, PreCallCheck
+from checks.base import Answer, Failed, Finished, Leaning, Outcome, PreCallCheck, Remote
 from providers.errors import APIError, BadRequestError, HomeLostError, ServiceUnavailableError
 from providers.paging import page
 from providers.translation.ids import is_minted, response_of
@@ -50,6 +50,7 @@ class Remembered(PreCallCheck):
     def __init__(self, store: TranscriptStore, *, ttl: float) -> None:
         """`ttl`: seconds that a turn lives after its last use."""
         self._store = store
+        self._remote = store if isinstance(store, Remote) else None
         self._ttl = ttl
         self.needed = False
         """Whether there is, or was, a deployment that keeps no state."""
@@ -172,7 +173,7 @@ class Remembered(PreCallCheck):
     def _broken(self, call: Call, previous: str, broken: Broken) -> APIError:
         if broken.reason in ("missing", "cycle"):
             _log.info("response %s can't be continued: %s", previous, broken)
-            return _unknown(call, previous, "previous_response_id")
+            return self._unknown(call, previous, "previous_response_id")
         return _refusal(f"previous_response_id: {broken}", "previous_response_id", "conversation_too_long")
 
     async def _referred(
@@ -189,15 +190,21 @@ class Remembered(PreCallCheck):
         return {name: item for name, item in found.items() if name in references}
 
     def refuse(self, call: Call, deployments: Sequence[Deployment]) -> None:
-        """Raise what OpenAI does for a response that isn't known here, if none of `deployments` can know it."""
+        """Raise what OpenAI does for a response that isn't known here, if none of `deployments` can know it;
+        `ServiceUnavailableError` while it may be kept in a store that is away."""
         recalled = self._recalled.get(call)
         unknown = recalled is not None and not recalled.turns and _continued(call)
         named = call.response_id is not None
         if not (unknown or named) or any(each.dialect.keeps_state for each in deployments):
             return
         if unknown:
-            raise _unknown(call, unknown, "previous_response_id")
-        raise _unknown(call, call.response_id or "", "response_id")
+            raise self._unknown(call, unknown, "previous_response_id")
+        raise self._unknown(call, call.response_id or "", "response_id")
+
+    def _unknown(self, call: Call, name: str, param: str) -> APIError:
+        tie = Tie(TieKind.RESPONSE, name, name, True, param)
+        blind = self._remote is not None and self._remote.down and is_minted(name)
+        return unknown_now(tie) if blind else not_found(call, tie)
 
     def ties(self, call: Call) -> Collection[str]:
         """The store keys of what a call refers to that needs no home, as it is kept here. Asked after `eligible`."""
@@ -267,10 +274,6 @@ def _continued(call: Call) -> str:
 def _failed(turn: Turn) -> bool:
     """Whether the turn ended with an error: such a response can be read, but there is nothing to go on from."""
     return turn.response is not None and turn.response.get("status") == "failed"
-
-
-def _unknown(call: Call, name: str, param: str) -> APIError:
-    return not_found(call, Tie(TieKind.RESPONSE, name, name, True, param))
 
 
 def _refusal(message: str, param: str | None = None, code: str | None = None) -> BadRequestError:

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from checks.affinity.discovery import Discovery
 from checks.affinity.domain import peers
-from checks.affinity.homes import Found, Homes, Locate
+from checks.affinity.homes import Found, Homes, Locate, not_found, unknown_now
 from checks.affinity.learnt import learnt
 from checks.affinity.pins import AffinityStats, Pins, tenant_of
 from checks.affinity.remembered import Remembered
@@ -95,6 +95,28 @@ class ResponsesApiDeployment(PreCallCheck):
             raise self._lost(pin.deployment_id, f"{kind} {name!r}", GONE)
         return owner
 
+    async def search(self, call: Call, tie: Tie, deployments: Sequence[Deployment]) -> Deployment | None:
+        """Ask `deployments`, of any group, for what `call` names and `home` did not find; None if nobody can be asked.
+
+        Raises what OpenAI does if none of them has it, `ServiceUnavailableError` if that can't be told now.
+        """
+        discovery = self._searches.get(tie.kind)
+        if discovery is not None:
+            owner = await self._search(discovery, tie, call, "", deployments)
+            if owner is not None:
+                return owner
+            certain = discovery.certain("", tie.name, deployments)
+            if certain:
+                raise not_found(call, tie)
+            if certain is False:
+                raise unknown_now(tie)
+        return None
+
+    def missing(self, call: Call, tie: Tie, hint: str = "") -> APIError:
+        """What is answered for what `home` did not find, and nobody can be asked for. `hint`: what more there is to
+        say of it."""
+        return self._homes.missing(call, tie, hint)
+
     async def eligible(self, call: Call, deployments: Sequence[Deployment]) -> Sequence[Deployment]:
         """The deployments of the call's home; all, if it has none."""
         found = await self._homes.find(call, self._told(call), self._kept(call))
@@ -171,12 +193,16 @@ class ResponsesApiDeployment(PreCallCheck):
         if found.home is not None:
             deployments = homes_of((found.home, *found.others), deployments, self._policy_of(call))
         deployments = [each for each in deployments if each.dialect.keeps_state]
+        return await self._search(discovery, wanted, call, call.group, deployments)
 
+    async def _search(
+        self, discovery: Discovery, tie: Tie, call: Call, group: str, deployments: Sequence[Deployment]
+    ) -> Deployment | None:
         async def learn(owner: Deployment) -> None:
             self.stats.discovered += 1
-            await self._homes.pins.learn(wanted.key, owner.id, tenant_of(call.scope))
+            await self._homes.pins.learn(tie.key, owner.id, tenant_of(call.scope))
 
-        return await discovery.find(call.group, wanted.name, deployments, learn)
+        return await discovery.find(group, tie.name, deployments, learn)
 
     # learning
 
@@ -212,11 +238,11 @@ class ResponsesApiDeployment(PreCallCheck):
             await self._homes.pins.forget(store_key(TieKind.CONVERSATION, call.conversation_id))
             return
         json = response.to_dict()
-        if call.verb is Verb.CREATE_CONVERSATION:  # whoever has its id may go on in another process at once
-            for key in learnt(json):
-                await self._homes.pins.learn(key, deployment.id, tenant_of(call.scope))
-            return
         news = [key for key in learnt(json) if key != json.get("id")]
+        if call.verb is Verb.CREATE_CONVERSATION:  # whoever has its id may go on in another process at once
+            for key in news:
+                await self._homes.pins.learn(key, deployment.id, tenant_of(call.scope))
+            news = []
         found = self._found.get(call)
         if found is not None:
             # what a call that succeeded named is evidently held here; responses were learnt when this one began

@@ -19,6 +19,8 @@ from providers.types import Call, Json, JsonObject
 
 Wrap: TypeAlias = Callable[[str], str]
 """The id that the caller shall see for an upstream one."""
+_ITEMS = ("input", "items")
+"""Where bodies list items: of responses, of conversations."""
 _CONVERSATIONS = frozenset({"conversation", "conversation.deleted"})
 
 
@@ -131,7 +133,7 @@ def unwrap_request(call: Call, ids: SignedIds, *, scope: str = "") -> Unwrapped:
     if conversation_id is not None:
         conversation_id = opened.conversation(conversation_id, "conversation_id")
     body, extra = opened.body(call.body), opened.body(call.extra_body)
-    if not opened.tags:
+    if not opened.tags and body is call.body and extra is call.extra_body:
         return Unwrapped(call, {}, {})
     changed = replace(call, response_id=response_id, conversation_id=conversation_id, body=body, extra_body=extra)
     return Unwrapped(changed, opened.tags, opened.written)
@@ -182,11 +184,12 @@ class _Opened:
             if upstream != compared:
                 changes["prompt_cache_options"] = {**_plain(caching), "comparison_response_id": upstream}
         self._note_conversation(body.get("conversation"), changes)
-        given = body.get("input")
-        if isinstance(given, (list, tuple)):
-            items = [self._item(item) for item in given]
-            if any(new is not old for new, old in zip(items, given, strict=True)):
-                changes["input"] = items
+        for name in _ITEMS:
+            given = body.get(name)
+            if isinstance(given, (list, tuple)):
+                items = [self._item(item) for item in given]
+                if any(new is not old for new, old in zip(items, given, strict=True)):
+                    changes[name] = items
         return {**body, **changes} if changes else body
 
     def _note_conversation(self, given: object, changes: dict[str, object]) -> None:

@@ -15,8 +15,9 @@ from checks.affinity.rewriting import Unwrapped, rewrite, unwrap_request
 from checks.affinity.signed_id import SignedIdError, SignedIds
 from checks.affinity.tie import Tie, TieKind
 from checks.affinity.ties import ties
-from checks.base import Outcome, Started
+from checks.base import Failed, Outcome, Started
 from providers.errors import APIError
+from providers.rewording import reword
 from providers.types import Call, Deployment, JsonObject
 
 
@@ -103,10 +104,13 @@ class SignedAffinity(ResponsesApiDeployment):
         return rewrite(json, partial(shown, self._ids), partial(shown, self._talks))
 
     async def observe(self, call: Call, deployment: Deployment, outcome: Outcome) -> None:
-        """Learn, under upstream's ids."""
-        opened = self._open(call).call
+        """Learn, under upstream's ids. An error names things as the caller does."""
+        opened, _, written = self._open(call)
         if isinstance(outcome, Started) and outcome.response_id == call.response_id:
             outcome = Started(opened.response_id or outcome.response_id)
+        if isinstance(outcome, Failed):
+            for upstream, name in written.items():
+                reword(outcome.error, upstream, name)
         await super().observe(opened, deployment, outcome)
 
     async def rescue(self, call: Call, error: APIError) -> Call | None:

@@ -66,6 +66,8 @@ class Talk:
     """The oldest first."""
     turns: int = 0
     """Things the user said so far, whether a response answered them or not."""
+    ended: bool = False
+    """Whether it was deleted: only its items are there any more."""
 
 
 @dataclass(slots=True)
@@ -109,19 +111,22 @@ class State:
 
     def talk(self, conversation_id: str) -> Talk | None:
         """A conversation, or None if it was never begun here, or deleted."""
-        return self._shelf.talks.get(conversation_id)
+        talk = self._shelf.talks.get(conversation_id)
+        return None if talk is None or talk.ended else talk
 
     @property
     def conversations(self) -> tuple[str, ...]:
         """Ids of those that are kept, the oldest first."""
-        return tuple(self._shelf.talks)
+        return tuple(name for name, talk in self._shelf.talks.items() if not talk.ended)
 
     def begin(self, talk: Talk) -> None:
         """Remember a conversation."""
         with self._lock:
             self._shelf.talks[talk.id] = talk
             while len(self._shelf.talks) > self._capacity:
-                del self._shelf.talks[next(iter(self._shelf.talks))]
+                oldest = self._shelf.talks.pop(next(iter(self._shelf.talks)))
+                for item in oldest.items:
+                    self._shelf.items.pop(str(item["id"]), None)
 
     def extend(self, talk: Talk, items: Iterable[JsonObject], turns: int) -> None:
         """Add items to a conversation, which can be referred to from now on."""
@@ -132,9 +137,8 @@ class State:
             talk.turns += turns
 
     def end(self, talk: Talk) -> None:
-        """Forget a conversation; its items stay, as OpenAI has it."""
-        with self._lock:
-            self._shelf.talks.pop(talk.id, None)
+        """Forget a conversation; its items stay, as OpenAI has it, until others need the room."""
+        talk.ended = True
 
     def item(self, item_id: str) -> JsonObject | None:
         """An item of a stored response."""

@@ -17,7 +17,7 @@ from router.proxy.exchange import Disconnected, Exchange, Headers, Receive, Scop
 from router.proxy.fleet_view import FleetView
 from router.proxy.keys.endpoint import KeyEndpoints
 from router.proxy.keys.keys import Keys
-from router.proxy.openapi import document
+from router.proxy.openapi.document import document
 from router.proxy.page.endpoint import Page
 from router.proxy.responses import Responses
 from router.proxy.routing_headers import printable

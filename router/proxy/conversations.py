@@ -57,7 +57,7 @@ class Conversations:
             if verb is Verb.CREATE_CONVERSATION:
                 await self._create(exchange, model, params)
             else:
-                await self._answers._whole(exchange, await self._router._converse(verb, model, params, *names))
+                await self._answers.tell(exchange, await self._router._converse(verb, model, params, *names))
 
     async def _create(self, exchange: Exchange, model: str | None, params: dict[str, Any]) -> None:
         verb, holder = Verb.CREATE_CONVERSATION, exchange.holder
@@ -66,7 +66,7 @@ class Conversations:
         async with self._keys.passage(holder, verb, model, params) as passage:
             answer = await self._router._converse(verb, model, params)
             passage.served(answer)
-        await self._answers._whole(exchange, answer, limits=passage.headers)
+        await self._answers.tell(exchange, answer, limits=passage.headers)
 
 
 def _model(exchange: Exchange, params: dict[str, Any]) -> str | None:

@@ -85,7 +85,7 @@ class Responses:
                 answer = await self._router._create(verb, model, params)
                 passage.served(answer)
                 passage.leave()  # before it is told: whoever has the answer may ask again
-                await self._whole(exchange, answer, wording, passage.headers)
+                await self.tell(exchange, answer, wording, passage.headers)
 
     async def _by_id(self, exchange: Exchange, verb: Verb, response_id: str) -> None:
         if exchange.method == "POST":  # its body, if it has one, says nothing
@@ -102,15 +102,16 @@ class Responses:
             if stream:
                 await self._streamed(exchange, verb, model, params, response_id)
             else:
-                await self._whole(exchange, await self._router._by_id(verb, response_id, model, params))
+                await self.tell(exchange, await self._router._by_id(verb, response_id, model, params))
 
-    async def _whole(
+    async def tell(
         self,
         exchange: Exchange,
         answer: Routed | ResponseStream,
         wording: Wording = AS_IT_IS,
         limits: Headers = _NO_LIMITS,
     ) -> None:
+        """Hand out an answer that is whole: in `wording`, and with what the headers say of `limits`."""
         assert isinstance(answer, Routed), "no stream was asked for"
         await exchange.answer(200, wording.whole(answer), [*self._headers(answer), *wording.headers, *limits])
 

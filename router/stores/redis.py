@@ -60,6 +60,11 @@ class RedisStore:
         return self._link.stats
 
     @property
+    def down(self) -> bool:
+        """Whether Redis is given up on for now, and memory answers alone."""
+        return self._link.down
+
+    @property
     def waiting(self) -> int:
         """Writes that wait to be sent."""
         return len(self._outbox)

@@ -250,6 +250,14 @@ def test_ids_of_conversations_are_unwrapped(call: Call, param: str, opened: dict
     assert refused.value.param == param
 
 
+@pytest.mark.parametrize("name", ["input", "items"])
+def test_items_that_were_listed_can_be_sent_back_wherever_items_are_listed(name: str) -> None:
+    item = {"type": "message", "response_id": _wrap(UP), "created_by": {"response_id": _wrap(UP)}}
+    found = unwrap_request(Call("g", Verb.CREATE_CONVERSATION_ITEMS, body={name: [item]}), IDS)
+    assert found.call.body == {name: [{"type": "message", "response_id": UP, "created_by": {"response_id": UP}}]}
+    assert found.tags == {}, "they inform, and direct nothing"
+
+
 @pytest.mark.parametrize("conversation", [None, TALK, {"id": TALK}, {"id": 7}, 7, {}], ids=str)
 def test_other_names_of_conversations_stay(conversation: Any) -> None:
     call = Call("g", body={"conversation": conversation})

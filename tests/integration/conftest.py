@@ -16,14 +16,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("redis")
 
 
-@pytest.fixture(scope="module")
-def redis(folder: Path) -> Iterator[Server]:
-    """One that nobody stops."""
-    server = Server(folder).start()
-    yield server
-    server.kill()
-
-
 @pytest.fixture
 def frail(folder: Path) -> Iterator[Server]:
     """One for a test to mistreat."""

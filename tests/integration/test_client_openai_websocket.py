@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import leftovers
 import pytest
 from conversations import KEY, House, house
-from leftovers import nothing_left_open
 from openai import AsyncOpenAI, OpenAI
 from openai.lib.responses_websocket import (
     AsyncResponsesWebSocketSession,
@@ -25,11 +25,7 @@ LIMITS = ResponsesWebSocketLimits(
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _nothing_left_open() -> Iterator[None]:
-    """As for every test, but once for all that are here: they share a proxy, whose connections stay open."""
-    with nothing_left_open():
-        yield
+_nothing_left_open = leftovers.nothing_left_open_at_the_end
 
 
 @pytest.fixture(scope="module")

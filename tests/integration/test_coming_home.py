@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import count, product
+from itertools import product
 from typing import Any
 
 import pytest
@@ -19,7 +19,6 @@ STRATEGIES = ("adaptive", "round-robin", "weighted", "simple-shuffle", "least-bu
 EACH = 21
 """Conversations in each of the 48 ways: 1,512 follow-ups in all."""
 WAYS = list(product(STRATEGIES, (False, True), ("memory", "redis")))
-_prefixes = count()
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +32,7 @@ def settings(strategy: str, store: str, redis: Server) -> dict[str, Any]:
     """The arguments of a Router with this strategy and store."""
     found: dict[str, Any] = {"routing_strategy": strategy, "optional_pre_call_checks": AFFINITY}
     if store == "redis":
-        found |= {
-            "redis_url": f"redis://127.0.0.1:{redis.port}",
-            "redis_key_prefix": f"home{next(_prefixes)}",
-            "redis_timeout": 5.0,
-        }
+        found |= redis.settings()
     return found
 
 

@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from itertools import count
 from typing import Any
 
 import pytest
 from conversing import ACTS, HELLO, Act, astray, begin, place
 from redis_servers import Server
-from routers import AFFINITY, KEY, closed, entry, group, misbehave, serving, tick
+from routers import AFFINITY, KEY, STORES, closed, entry, group, homing_settings, misbehave, serving, tick
 from talking import calls
 
 from providers.simulated import SimulatedUpstream
@@ -25,24 +24,13 @@ from router import (
     UnsupportedParamsError,
 )
 
-STORES = ("memory", "redis", "signed-id")
 STRANGERS: tuple[dict[str, Any], ...] = ({"affinity_scope": "yours"}, {})
 every_act = pytest.mark.parametrize("act", ACTS, ids=lambda act: act.__name__)
-_prefixes = count()
 
 
 @pytest.fixture(params=STORES)
 def settings(request: pytest.FixtureRequest, redis: Server) -> dict[str, Any]:
-    found: dict[str, Any] = {"optional_pre_call_checks": AFFINITY, "sleep": tick, "routing_strategy": "round-robin"}
-    if request.param == "redis":
-        found |= {
-            "redis_url": f"redis://127.0.0.1:{redis.port}",
-            "redis_key_prefix": f"conv{next(_prefixes)}",
-            "redis_timeout": 5.0,
-        }
-    elif request.param == "signed-id":
-        found |= {"affinity": "signed-id", "affinity_key": "0123456789abcdef"}
-    return found
+    return {**homing_settings(request.param, redis), "routing_strategy": "round-robin"}
 
 
 @pytest.fixture
@@ -173,8 +161,6 @@ async def test_a_strangers_conversation_is_unknown_also_where_there_are_several_
             await router.aget_conversation(unknown, affinity_scope="yours")
         with pytest.raises(ResponseNotFoundError, match="Response with id 'resp_0' not found"):
             await router.aget_responses("resp_0", affinity_scope="yours")
-    with pytest.raises(BadRequestError, match=r"which deployment holds 'conv_0'; pass model= \(one of gpt, other\)"):
-        await router.aget_conversation("conv_0")
     await closed(router, upstreams.values())
 
 
@@ -323,6 +309,34 @@ async def test_those_without_conversations_are_passed_over(upstreams: dict[str, 
     with pytest.raises(UnsupportedParamsError, match="'none' keeps no conversations; it answered with 404"):
         await router.acreate_conversation()
     await closed(router, upstreams.values())
+
+
+async def test_what_is_missing_from_its_first_items_is_not_the_whole_api(
+    upstreams: dict[str, SimulatedUpstream],
+) -> None:
+    """Both are a 404 to the creation of a conversation."""
+    router = homing(upstreams)
+    with pytest.raises(ResponseNotFoundError, match="Item with id 'msg_0' not found") as missing:
+        await router.acreate_conversation(items=[{"type": "item_reference", "id": "msg_0"}])
+    assert (missing.value.status_code, len(missing.value.attempts)) == (404, 1)
+    await closed(router, upstreams.values())
+
+
+async def test_a_file_that_its_first_items_name_is_known_to_be_there(upstreams: dict[str, SimulatedUpstream]) -> None:
+    router = homing(upstreams)
+    content = [{"type": "input_file", "file_id": "file-1"}]
+    for _ in range(3):
+        made = await router.acreate_conversation(items=[{"role": "user", "content": content}])
+        for _ in range(3):
+            answer = await router.aresponses("gpt", [{"role": "user", "content": content}])
+            assert place(answer) == place(made)
+    await closed(router, upstreams.values())
+
+
+async def test_a_query_that_is_none_is_refused_beside_include_as_well() -> None:
+    async with Router([entry("http://127.0.0.1:9")]) as router:
+        with pytest.raises(BadRequestError, match=r"^extra_query: must be a mapping, not str$"):
+            await router.acreate_conversation_items("conv_1", [HELLO], include=["x"], extra_query="y")
 
 
 async def test_a_wildcard_deployment_needs_no_model_for_it(upstreams: dict[str, SimulatedUpstream]) -> None:

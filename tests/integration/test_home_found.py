@@ -3,20 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from itertools import count
 from typing import Any
 
 import pytest
 from fakes import Clock
 from redis_servers import Server
-from routers import AFFINITY, closed, create, entry, group, misbehave, served, serving, tick
+from routers import AFFINITY, create, entry, group, homing_settings, misbehave, served, serving, tick
 from talking import SAID, calls
 
 from providers.simulated import SimulatedUpstream
-from router import APIError, BadRequestError, PreviousResponseNotFoundError, ResponseNotFoundError, Router
+from router import APIError, PreviousResponseNotFoundError, ResponseNotFoundError, Router
 
 FLEET = 4
-_prefixes = count()
 
 
 @pytest.fixture
@@ -180,13 +178,7 @@ async def test_with_redis_nobody_is_asked_unless_told_to(
     redis: Server, upstreams: dict[str, SimulatedUpstream]
 ) -> None:
     for discover, asked in ((None, False), (True, True)):
-        settings: dict[str, Any] = {
-            "redis_url": f"redis://127.0.0.1:{redis.port}",
-            "redis_key_prefix": f"found{next(_prefixes)}",
-            "redis_timeout": 5.0,
-            "discover": discover,
-            "optional_pre_call_checks": AFFINITY,
-        }
+        settings = {**homing_settings("redis", redis), "discover": discover}
         async with Router(group(upstreams.values()), **settings) as router:
             with pytest.raises(ResponseNotFoundError):
                 await router.aget_responses("resp_unknown")
@@ -208,17 +200,3 @@ async def test_signed_ids_need_no_search(upstreams: dict[str, SimulatedUpstream]
         assert second.routing.affinity is not None
         assert second.routing.affinity.mode == "home"
         assert gets(upstreams) == {}
-
-
-async def test_several_groups_must_be_told_apart(upstreams: dict[str, SimulatedUpstream]) -> None:
-    model_list = [entry(upstreams["u0"], "one"), entry(upstreams["u1"], "two")]
-    async with (
-        Router(model_list, optional_pre_call_checks=AFFINITY) as old,
-        Router(model_list, optional_pre_call_checks=AFFINITY) as router,
-    ):
-        first = await old.aresponses("two", "hello")
-        with pytest.raises(BadRequestError, match="pass model="):
-            await router.aget_responses(first.id)
-        assert served(await router.aget_responses(first.id, model="two")) == "u1"
-        assert served(await router.aget_responses(first.id)) == "u1", "it is learnt"
-        await closed(router, [])

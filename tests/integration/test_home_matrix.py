@@ -4,26 +4,22 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from itertools import count
 from typing import Any
 
 import pytest
 from redis_servers import Server
 from relays import Relays, relayed
-from routers import AFFINITY, create, entry, in_flight, served, serving, tick
+from routers import STORES, create, entry, homing_settings, in_flight, served, serving
 
 from providers.simulated import Behaviour
 from router import ResponseStream, Router, StreamInterruptedError
 
 STRATEGIES = ("adaptive", "round-robin", "weighted", "simple-shuffle", "least-busy", "latency")
-STORES = ("memory", "redis", "signed-id")
-KEY = "0123456789abcdef0123"
 TOKENS = 3
 EVENTS = TOKENS + 8
 """Of one stream: created, in progress, item and part added, the deltas, text, part and item done, completed."""
 FIRST_OUTPUT = 5
 """The first event that a caller can have, unless the response runs in the background."""
-_prefixes = count()
 
 
 class Fleet:
@@ -31,35 +27,20 @@ class Fleet:
 
     def __init__(self, relays: Relays, store: str, redis: Server) -> None:
         self.relays = relays
-        self._store = store
         self._model_list = [entry(url, id=name) for name, url in relays.urls.items()]
-        self._redis = {
-            "redis_url": f"redis://127.0.0.1:{redis.port}",
-            "redis_key_prefix": f"cut{next(_prefixes)}",
-            "redis_timeout": 5.0,
-        }
+        self._alone = store == "memory"
+        self._settings = homing_settings(store, redis)
         self.pairs = {strategy: (self.router(strategy), self.router(strategy)) for strategy in STRATEGIES}
 
     def router(self, strategy: str) -> Router:
-        settings: dict[str, Any] = {}
-        if self._store == "redis":
-            settings = self._redis
-        elif self._store == "signed-id":
-            settings = {"affinity": "signed-id", "affinity_key": KEY}
         return Router(
-            self._model_list,
-            optional_pre_call_checks=AFFINITY,
-            routing_strategy=strategy,
-            disable_cooldowns=True,
-            discover=False,
-            sleep=tick,
-            **settings,
+            self._model_list, routing_strategy=strategy, disable_cooldowns=True, discover=False, **self._settings
         )
 
     def other(self, strategy: str) -> Router:
         """Who serves the next turn: the same Router, where nobody else can know."""
         mine, other = self.pairs[strategy]
-        return mine if self._store == "memory" else other
+        return mine if self._alone else other
 
     async def aclose(self) -> None:
         for router in (each for pair in self.pairs.values() for each in pair):

@@ -19,6 +19,7 @@ from providers.simulated import SimulatedUpstream
 from providers.types import Call
 from providers.views import Response
 from router import (
+    APIError,
     BadRequestError,
     ConfigurationError,
     HomeLostError,
@@ -194,6 +195,28 @@ async def test_an_owner_that_is_gone_is_lost(upstreams: dict[str, SimulatedUpstr
         assert raised.value.owner is not None
         assert calls(upstreams) == before
     await stranger.aclose()
+    await closed(router, upstreams.values())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_error_names_what_is_gone_as_its_caller_does(
+    stream: bool, upstreams: dict[str, SimulatedUpstream]
+) -> None:
+    router = signing(upstreams)
+    first, talk = await router.aresponses("gpt", "hello"), await router.acreate_conversation()
+    await router.adelete_responses(first.id)
+    await router.adelete_conversation(talk.id)
+    for name, act in (
+        (first.id, router.aget_responses(first.id)),
+        (first.id, router.adelete_responses(first.id)),
+        (first.id, create(router, stream, previous_response_id=first.id)),
+        (talk.id, router.aget_conversation(talk.id)),
+        (talk.id, create(router, stream, conversation=talk.id)),
+    ):
+        with pytest.raises(APIError, match=f"(onversation|esponse) with id '{name}' not found") as gone:
+            await act
+        assert f"'{name}'" in json.dumps(gone.value.body)
+        assert len(re.findall("(?:resp|conv)_", f"{gone.value.message} {gone.value.body}")) == 2, "and nothing else"
     await closed(router, upstreams.values())
 
 

@@ -1,34 +1,21 @@
 """What one tenant makes does not exist for another, nor for a call without one: by any verb, over any store."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from itertools import count
 from typing import Any
 
 import pytest
 from redis_servers import Server
-from routers import AFFINITY, closed, create, entry, group, read, served, serving, tick
+from routers import STORES, closed, create, entry, group, homing_settings, read, served, serving
 from talking import SAID, calls
 
 from providers.simulated import SimulatedUpstream
 from providers.views import Response
 from router import APIError, Router
 
-STORES = ("memory", "redis", "signed-id")
-_prefixes = count()
-
 
 @pytest.fixture(params=STORES)
 def settings(request: pytest.FixtureRequest, redis: Server) -> dict[str, Any]:
-    found: dict[str, Any] = {"optional_pre_call_checks": AFFINITY, "sleep": tick}
-    if request.param == "redis":
-        found |= {
-            "redis_url": f"redis://127.0.0.1:{redis.port}",
-            "redis_key_prefix": f"tenant{next(_prefixes)}",
-            "redis_timeout": 5.0,
-        }
-    elif request.param == "signed-id":
-        found |= {"affinity": "signed-id", "affinity_key": "0123456789abcdef"}
-    return found
+    return homing_settings(request.param, redis)
 
 
 @pytest.fixture
@@ -224,12 +211,7 @@ async def test_a_conversation_is_its_tenants(settings: dict[str, Any], upstreams
 
 
 async def test_no_scope_is_stored_as_it_is(redis: Server, upstreams: dict[str, SimulatedUpstream]) -> None:
-    settings: dict[str, Any] = {
-        "redis_url": f"redis://127.0.0.1:{redis.port}",
-        "redis_key_prefix": f"tenant{next(_prefixes)}",
-        "redis_timeout": 5.0,
-        "optional_pre_call_checks": AFFINITY,
-    }
+    settings = homing_settings("redis", redis)
     router = Router(group(upstreams.values()), **settings)
     await router.aresponses("gpt", "hello", affinity_scope="ada@example.org", prompt_cache_key="ada's key")
     await closed(router, upstreams.values())

@@ -6,7 +6,6 @@ import random
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from itertools import count
 from typing import Any
 
 import pytest
@@ -18,8 +17,6 @@ from checks.base import Outcome, PreCallCheck
 from providers.simulated import Behaviour, SimulatedUpstream
 from providers.types import Call, Deployment
 from router import APIError, InternalServerError, ResponseStream, Router
-
-_prefixes = count()
 
 
 class Slow(PreCallCheck):
@@ -42,12 +39,7 @@ async def test_a_call_cancelled_at_each_of_its_awaits(
 ) -> None:
     settings: dict[str, Any] = {}
     if store == "redis":
-        settings = {
-            "redis_url": f"redis://127.0.0.1:{redis.port}",
-            "redis_key_prefix": f"cut{next(_prefixes)}",
-            "redis_timeout": 5.0,
-        }
-
+        settings = redis.settings()
     async with serving(2, Behaviour(fault=fault, latency=1, token_delay=1), tick) as upstreams:
         checks: list[Any] = [*AFFINITY, "rate_limit", Slow()]
         router = Router(

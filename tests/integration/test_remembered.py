@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +20,16 @@ from router import (
     PreviousResponseNotFoundError,
     ResponseNotFoundError,
     Router,
+    ServiceUnavailableError,
 )
 
 pytestmark = pytest.mark.usefixtures("forgetful")
-_prefixes = count()
 CHECKS: tuple[tuple[str, ...], ...] = ((), AFFINITY)
 
 
 @pytest.fixture
 def shared(redis: Server) -> dict[str, Any]:
-    return {
-        "redis_url": f"redis://127.0.0.1:{redis.port}",
-        "redis_key_prefix": f"kept{next(_prefixes)}",
-        "redis_timeout": 5.0,
-    }
+    return redis.settings()
 
 
 @pytest.fixture
@@ -281,6 +276,13 @@ async def test_an_outage_of_redis_costs_nothing_that_memory_has(
         assert two.output_text.startswith(SAID.format(2, served(one)))
         for turn in (before, one, two):
             assert await router.aget_responses(turn.id) == turn.to_dict()
+        stranger = Router(plain(upstreams.values()), **settings)
+        for act in (stranger.aget_responses(two.id), stranger.aresponses("gpt", "x", previous_response_id=two.id)):
+            with pytest.raises(ServiceUnavailableError, match=f"^response '{two.id}': it can't be told now where it"):
+                await act
+        with pytest.raises(ResponseNotFoundError):
+            await stranger.aget_responses("resp_of_nobody_s_making")
+        await stranger.aclose()
         frail.start()
         link = router._stores.transcript_link
         assert link is not None

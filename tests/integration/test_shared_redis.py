@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import asynccontextmanager
-from itertools import count
 from typing import Any
 
 import pytest
@@ -15,18 +14,11 @@ from routers import AFFINITY, closed, create, entry, group, misbehave, served, s
 from providers.simulated import SimulatedUpstream
 from router import APIError, InternalServerError, RateLimitError, Router
 
-_prefixes = count()
-
 
 @pytest.fixture
 def shared(redis: Server) -> dict[str, Any]:
     """Settings of Routers that share a key prefix which no other test has."""
-    return {
-        "redis_url": f"redis://127.0.0.1:{redis.port}",
-        "redis_key_prefix": f"shared{next(_prefixes)}",
-        "redis_timeout": 5.0,  # a busy machine is no outage
-        "optional_pre_call_checks": AFFINITY,
-    }
+    return {**redis.settings(), "optional_pre_call_checks": AFFINITY}
 
 
 def health(router: Router, name: str = "u0") -> Any:

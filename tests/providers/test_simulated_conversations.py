@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import leftovers
 import pytest
-from leftovers import nothing_left_open
 
 from providers.simulated import SimulatedUpstream, State
 from providers.simulated.state import Talk
@@ -15,11 +15,7 @@ ONE = "/v1/conversations/conv_1"
 WEATHER: dict[str, Any] = {"type": "function", "name": "weather", "parameters": {"type": "object"}}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _nothing_left_open() -> Iterator[None]:
-    """As for every test, but once for all that are here: they share a deployment, whose connections stay open."""
-    with nothing_left_open():
-        yield
+_nothing_left_open = leftovers.nothing_left_open_at_the_end
 
 
 @pytest.fixture(scope="module")
@@ -206,3 +202,23 @@ def test_a_state_keeps_no_more_conversations_than_it_may() -> None:
     state.end(talks[1])
     state.end(talks[1])
     assert state.talk("conv_1") is None
+
+
+def test_items_of_what_was_deleted_stay_until_others_need_the_room() -> None:
+    state = State(capacity=2)
+    talks = [Talk(f"conv_{number}", 0, {}) for number in range(4)]
+
+    def held() -> list[str]:
+        return [talk.id for talk in talks if state.item(f"msg_{talk.id}") is not None]
+
+    for talk in talks[:2]:
+        state.begin(talk)
+        state.extend(talk, [{"id": f"msg_{talk.id}"}], 1)
+    state.end(talks[0])
+    assert list(state.conversations) == ["conv_1"]
+    assert held() == ["conv_0", "conv_1"]
+    state.begin(talks[2])
+    assert held() == ["conv_1"], "the oldest, which has been deleted, has made room"
+    state.begin(talks[3])
+    assert held() == []
+    assert list(state.conversations) == ["conv_2", "conv_3"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import leftovers
 import openai
 import pytest
 from chat_talk import recorded
@@ -17,7 +18,6 @@ from fake_anthropic import KEY as ANTHROPIC_KEY
 from fake_anthropic import FakeAnthropic, fake_anthropic
 from fake_chat import KEY as CHAT_KEY
 from fake_chat import FakeChat, fake_chat
-from leftovers import nothing_left_open
 from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolUnionParam
 from proxies import data, proxying
 from pydantic import BaseModel
@@ -57,11 +57,7 @@ class Stage:
         return self.http.post(path, json=asked, headers=headers)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _nothing_left_open() -> Iterator[None]:
-    """As for every test, but once for all that are here: they share a proxy, whose connections stay open."""
-    with nothing_left_open():
-        yield
+_nothing_left_open = leftovers.nothing_left_open_at_the_end
 
 
 @pytest.fixture(scope="module")

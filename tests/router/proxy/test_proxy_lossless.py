@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
+import leftovers
 import openai
 import pytest
-from leftovers import nothing_left_open
 from proxies import data, proxying
 from pydantic import SecretStr
 from routers import AFFINITY, entry
@@ -152,11 +152,7 @@ async def test_no_event_is_lost_on_the_way() -> None:
         assert heard.last()[3] == {**body, "model": "gpt-4o"}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _nothing_left_open() -> Iterator[None]:
-    """As for every test, but once for all that are here: they share a proxy, whose connections stay open."""
-    with nothing_left_open():
-        yield
+_nothing_left_open = leftovers.nothing_left_open_at_the_end
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from routers import AFFINITY, entry, tick
 from providers.simulated import SimulatedUpstream
 from router import Router
 from router.proxy.app import Proxy
-from router.proxy.openapi import OPERATIONS, document
+from router.proxy.openapi.document import OPERATIONS, document
 from router.proxy.settings import ProxySettings
 
 CHECKS = (

@@ -10,9 +10,9 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from itertools import pairwise
 from typing import Any
 
+import leftovers
 import pytest
 from conversations import KEY
-from leftovers import nothing_left_open
 from proxies import PATIENCE, proxying
 from pydantic import SecretStr
 from routers import AFFINITY, bodies, entry, group, in_flight, misbehave
@@ -35,11 +35,7 @@ from router.proxy.websocket.channel import Channel
 CREATE = json.dumps({"type": "response.create", "model": "gpt", "input": "hi"})
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _nothing_left_open() -> Iterator[None]:
-    """As for every test, but once for all that are here: they share a proxy, whose connections stay open."""
-    with nothing_left_open():
-        yield
+_nothing_left_open = leftovers.nothing_left_open_at_the_end
 
 
 @pytest.fixture(scope="module")

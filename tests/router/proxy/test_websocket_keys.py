@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
+import leftovers
 import pytest
-from leftovers import nothing_left_open
 from proxies import proxying
 from routers import AFFINITY, group, misbehave
 from virtual_keys import configured, keyed, secret
@@ -29,11 +29,7 @@ KEYS = (
 )
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _nothing_left_open() -> Iterator[None]:
-    """As for every test, but once for all that are here: they share a proxy, whose connections stay open."""
-    with nothing_left_open():
-        yield
+_nothing_left_open = leftovers.nothing_left_open_at_the_end
 
 
 @pytest.fixture(scope="module")
