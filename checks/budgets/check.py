@@ -277,7 +277,7 @@ class Budget(PreCallCheck):
             self._give_back(claim)
             return
         parts = claim.parts + claim.placed
-        cost = _dollars(ended.bill)
+        cost = ended.bill.cost.total
         if cost is None and not any(part.amount for part in parts):
             self._note_unpriced(ended.model)
         for part in parts:
@@ -316,11 +316,3 @@ def _short(name: str) -> str:
     if len(name) <= LONGEST_NAME:
         return name
     return hashlib.blake2b(name.encode(errors="surrogatepass"), digest_size=16).hexdigest()
-
-
-def _dollars(bill: Bill) -> float | None:
-    try:
-        return bill.cost.total
-    except Exception:
-        _log.exception("a price source failed")
-        return None

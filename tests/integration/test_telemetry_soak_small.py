@@ -14,7 +14,7 @@ import pytest
 from routers import create, entry
 
 from providers.types import Connection, HttpRequest
-from router import APIError, CallRecord, JsonFormatter, Router
+from router import APIError, CallRecord, JsonFormatter, Router, budgeting
 
 CALLS = 300
 """Calls in a round: each of another end user, a third of them streams, some of which fail."""
@@ -82,6 +82,7 @@ async def test_thousands_of_calls_with_every_observer_leave_memory_flat(
     tmp_path: Path, log: "logging.StreamHandler[io.StringIO]", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's would keep every line
+    monkeypatch.setattr(budgeting, "_MOST", CALLS)  # conversations whose length is kept are that many at once
     last: list[str] = [""]
 
     async def callback(record: CallRecord) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from fakes import Clock
 from prices import Broken, PerToken
+from routers import entry
+from wire import Link, serve
 
 from providers.rates import Rates
 from providers.types import Call, Deployment, Json
@@ -73,6 +75,20 @@ def test_what_a_vendor_keeps_of_a_conversation_is_input_again(monkeypatch: pytes
         estimator(asking(previous_response_id=name), deployment()) for name in (None, "resp_1", "resp_2", "resp_3")
     ]
     assert found == pytest.approx([1.0, 1.0, 1.07, 3.0])
+
+
+async def test_an_answer_without_an_id_is_billed_like_others() -> None:
+    async def answer(link: Link) -> None:
+        while await link.request():
+            body = b'{"object":"response","status":"completed","output":[],"usage":{"output_tokens":4}}'
+            head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+            await link.send(head % len(body) + body)
+
+    budget = {"group": "gpt", "max_budget": 1_000, "budget_duration": "1d"}
+    prices = PerToken(input=0, output=0.5)
+    async with serve(answer) as server, Router([entry(server.url)], price_source=prices, budgets=[budget]) as router:
+        await router.aresponses("gpt", "hi")
+        assert [state.spent for state in router.budgets()] == [2.0]
 
 
 def test_a_price_is_asked_for_once_for_each_size_of_input_tier_and_model(monkeypatch: pytest.MonkeyPatch) -> None:
