@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from contextvars import Context
+from contextvars import copy_context
 from math import ceil, inf
 from typing import Final
 
@@ -47,6 +47,7 @@ class Delivery:
         self._deliver = deliver
         self._before = before
         self._most = most
+        self._context = copy_context()
         self._waiting: deque[OpenCall] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         """The loop that delivered last, or will."""
@@ -100,22 +101,23 @@ class Delivery:
     def _schedule(self, own: asyncio.AbstractEventLoop) -> None:
         """See to it that a turn delivers: of the loop that runs here, else of the call's own.
 
-        In a context of its own: a call's would be the wrong one for the others of its turn, as for ids in their log.
+        In the context in which this was made: a call's would be the wrong one for the others of its turn, as for ids
+        in their log.
         """
         try:
             self._loop = loop = asyncio.get_running_loop()
         except RuntimeError:  # a stream that is dropped on a thread without a loop
             self._loop = own
             with suppress(RuntimeError):  # it is closed
-                own.call_soon_threadsafe(self._turn, context=Context())
+                own.call_soon_threadsafe(self._turn, context=self._context.copy())
                 self._scheduled = True
             return
         self._scheduled = True
         wait = self._turned + PAUSE - loop.time()
         if 0 < wait <= PAUSE:
-            loop.call_later(wait, self._turn, context=Context())
+            loop.call_later(wait, self._turn, context=self._context.copy())
         else:
-            loop.call_soon(self._turn, context=Context())
+            loop.call_soon(self._turn, context=self._context.copy())
 
     def _turn(self) -> None:
         loop = asyncio.get_running_loop()
@@ -126,12 +128,16 @@ class Delivery:
             self._scheduled = False  # the next call's turn goes on
             raise
         if preparing is not None:
-            preparing.add_done_callback(lambda _: _later(loop, self._turn))
+            preparing.add_done_callback(lambda _: self._later(loop))
             return
         self._scheduled = False  # before looking: whoever puts one from now on, on another thread, sees to it
         if self._waiting:
             self._scheduled = True
             loop.call_soon(self._turn)
+
+    def _later(self, loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the next call's turn takes care of it
+            loop.call_soon_threadsafe(self._turn, context=self._context.copy())
 
     def _some(self) -> Future[None] | None:
         """Deliver up to `_AT_ONCE` calls that wait, together; what has to end first, if one has to wait on."""
@@ -176,8 +182,3 @@ class Delivery:
             self._deliver(batch)
         except Exception:
             _log.exception("the records of calls could not be made")
-
-
-def _later(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:
-    with suppress(RuntimeError):  # the loop is closed: the next call's turn takes care of it
-        loop.call_soon_threadsafe(work)

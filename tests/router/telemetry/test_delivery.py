@@ -237,6 +237,7 @@ async def test_nothing_is_made_of_a_call_in_the_context_of_another() -> None:
             delivered.set()
 
     sinks = [Wondering(records), callback]
+    WHOSE.set("the Router's")
     async with serving(1) as upstreams, Router(group(upstreams), callbacks=sinks) as router:
 
         async def call(name: str) -> None:
@@ -245,7 +246,7 @@ async def test_nothing_is_made_of_a_call_in_the_context_of_another() -> None:
 
         await asyncio.gather(*map(call, ("ann", "bob", "eve")))
         await delivered.wait()
-    assert [record.model for record in records] == told == ["nobody's"] * 3
+    assert [record.model for record in records] == told == ["the Router's"] * 3
 
 
 def test_what_is_put_where_no_loop_runs_is_delivered_by_the_next_loop_or_by_draining() -> None:
