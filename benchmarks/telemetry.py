@@ -202,8 +202,8 @@ async def soak(calls: int) -> bool:
 def main() -> int:
     """Measure and print; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=80, help="rounds in which all take turns (default %(default)s)")
-    parser.add_argument("--burst", type=int, default=250, help="calls of each in a round (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=120, help="rounds in which all take turns (default %(default)s)")
+    parser.add_argument("--burst", type=int, default=200, help="calls of each in a round (default %(default)s)")
     parser.add_argument("--calls", type=int, default=100_000, help="of the soak; 0: none (default %(default)s)")
     args = parser.parse_args()
     logging.getLogger("router.calls").addHandler(JsonLog(_Drop()))
