@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from pydantic import SecretStr
 
@@ -103,6 +103,10 @@ _ASKING = frozenset({Verb.CREATE, Verb.COMPACT, Verb.INPUT_TOKENS})
 _BY_ID = frozenset(Verb) - _ASKING - {Verb.CREATE_CONVERSATION}
 _BODILESS = _BY_ID - {Verb.UPDATE_CONVERSATION, Verb.CREATE_CONVERSATION_ITEMS}
 _CONVERSATIONS = frozenset(Verb) - _ASKING - {Verb.GET, Verb.DELETE, Verb.CANCEL, Verb.INPUT_ITEMS}
+
+
+UNFINISHED: Final = frozenset({"queued", "in_progress"})
+"""States of a response that has not ended: it runs in the background."""
 
 
 @dataclass(frozen=True, slots=True)

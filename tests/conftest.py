@@ -5,6 +5,7 @@ import gc
 import inspect
 import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import genai_prices.data  # noqa: F401 - loaded now, so that records come when they are due; tests of loading run apart
 import pytest
@@ -43,6 +44,14 @@ def clock() -> Clock:
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A Redis that stays up, for all tests of a process: `Server.settings` keeps them apart."""
     server = Server(tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def frail(tmp_path: Path) -> Iterator[Server]:
+    """A Redis for one test to mistreat."""
+    server = Server(tmp_path).start()
     yield server
     server.kill()
 

@@ -11,7 +11,7 @@ import msgspec
 
 from checks.affinity.pins import tenant_of
 from providers import jsonio
-from providers.types import Call, Json, JsonObject, Verb
+from providers.types import UNFINISHED, Call, Json, JsonObject, Verb
 
 MAX_TURN_BYTES: Final = 1024 * 1024
 """The largest turn that stores keep, encoded, unless told otherwise."""
@@ -21,7 +21,6 @@ _VERSION: Final = b"\x01"
 _STEP: Final = 256 * 1024
 _FASTEST: Final = 1  # zlib's level: for text a quarter larger than its default, in a quarter of the time
 _NEVER: Final = 1e12  # seconds
-_UNENDED: Final = frozenset({"queued", "in_progress"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ class Turn:
             group=call.group,
             created=float(created) if isinstance(created, (int, float)) and 0 <= created < _NEVER else 0.0,
             conversation=_id_of(body.get("conversation")),
-            finished=response.get("status") not in _UNENDED,
+            finished=response.get("status") not in UNFINISHED,
             tenant=tenant_of(call.scope),
         )
 
@@ -89,7 +88,7 @@ class Turn:
         output = _objects(response.get("output"))
         if output is None:
             return self
-        return replace(self, output=output, finished=response.get("status") not in _UNENDED)
+        return replace(self, output=output, finished=response.get("status") not in UNFINISHED)
 
     @property
     def size(self) -> int:

@@ -127,8 +127,8 @@ class JsonFormatter(logging.Formatter):
 class JsonLog(logging.StreamHandler[TextIO]):
     """A handler of `logging` that writes lines of JSON, as `JsonFormatter` makes them, to `stream` (default: stderr).
 
-    Lines of calls that end together are written together, at a third of what each costs alone. `secrets` and `environ`
-    are the formatter's.
+    Lines of calls that end together are written together, at less than half of what each costs alone. `secrets` and
+    `environ` are the formatter's.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from providers.types import Deployment, Verb
+from providers.types import UNFINISHED, Deployment, Verb
 from providers.usage import Bill, Cost, Loads, PriceSource, TokenUsage
 from router.pool import DeploymentHealth
 from router.telemetry.account import Policy, payer_of, record_of
@@ -34,7 +34,6 @@ AT_EXIT: Final = 2.0
 """Seconds that the end of the process waits for records to be made."""
 _NO_USAGE = "the vendor told no usage"
 _NOT_YET = "it runs in the background: its usage is not known before it has ended"
-_UNFINISHED = frozenset({"queued", "in_progress"})
 
 
 class Recorder:
@@ -113,7 +112,7 @@ class Recorder:
         if usage is None:
             if opened.status != "succeeded":
                 return None
-            if response.get("status") not in _UNFINISHED:
+            if response.get("status") not in UNFINISHED:
                 return Bill(Cost(None, _NO_USAGE))
             self._owe(opened)
             return Bill(Cost(None, _NOT_YET))
@@ -128,7 +127,7 @@ class Recorder:
     def collect(self, opened: OpenCall) -> Payer | None:
         """Who pays for what a call shows: the end of a response in the background that was not billed yet."""
         shown = opened.response
-        if opened.response_id is None or shown.get("status") in _UNFINISHED or shown.get("usage") is None:
+        if opened.response_id is None or shown.get("status") in UNFINISHED or shown.get("usage") is None:
             return None
         return self._debts.collect(opened.response_id)
 

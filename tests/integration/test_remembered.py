@@ -261,9 +261,9 @@ async def test_memory_is_bounded_and_the_oldest_are_forgotten(upstreams: dict[st
 
 
 async def test_an_outage_of_redis_costs_nothing_that_memory_has(
-    folder: Path, upstreams: dict[str, SimulatedUpstream]
+    tmp_path: Path, upstreams: dict[str, SimulatedUpstream]
 ) -> None:
-    frail = Server(folder).start()
+    frail = Server(tmp_path).start()
     try:
         settings: dict[str, Any] = {"redis_url": f"redis://127.0.0.1:{frail.port}", "redis_timeout": 5.0}
         router = Router(plain(upstreams.values()), **settings)

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from providers.decisions import RouteDecision
-from providers.types import Call, Deployment, Dialect, Verb
+from providers.types import UNFINISHED, Call, Deployment, Dialect, Verb
 from router.telemetry.otel import names
 from router.telemetry.record import CallRecord
 
@@ -17,8 +17,6 @@ Attributes: TypeAlias = "dict[str, Value]"
 LONGEST: Final = 200
 """Characters kept of a name that a caller chose."""
 _PARAMETERS: Final = names.PARAMETERS.keys()
-_UNFINISHED: Final = frozenset({None, "queued", "in_progress"})
-"""States of a response that has not ended: it runs in the background."""
 _OPENAI: Final = frozenset({Dialect.RESPONSES, Dialect.CHAT_COMPLETIONS})
 
 
@@ -91,8 +89,9 @@ def answered(record: CallRecord, first: float | None, *, openai: bool) -> Attrib
         found[names.RESPONSE_MODEL] = record.response_model
     if record.service_tier is not None and openai:
         found[names.RESPONSE_TIER] = record.service_tier
-    if record.status == "succeeded" and record.response_status not in _UNFINISHED:
-        found[names.FINISH_REASONS] = (record.incomplete_reason or str(record.response_status),)
+    ended = record.response_status
+    if record.status == "succeeded" and ended is not None and ended not in UNFINISHED:
+        found[names.FINISH_REASONS] = (record.incomplete_reason or ended,)
     if first is not None:
         found[names.FIRST_CHUNK] = first
     usage = record.usage

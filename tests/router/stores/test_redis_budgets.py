@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from itertools import count
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -219,13 +218,6 @@ async def test_a_claim_that_is_always_overtaken_is_for_memory_to_decide(
     monkeypatch.setattr(one._link, "run", overtaken)
     assert await one.claim([Want(mine, 3, 10)], []) is None
     assert mine.reserved == 0
-
-
-@pytest.fixture
-def frail(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path).start()
-    yield server
-    server.kill()
 
 
 def link_to(server: Server) -> RedisLink:

@@ -9,9 +9,8 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from redis_servers import Server, TlsFront, eventually, free_port
@@ -23,14 +22,6 @@ from router.stores.redis_url import RedisSettings
 
 SettingsOf = Callable[[str], RedisSettings]
 EVERY = ["tcp", "tls", "cluster", "sentinel"]
-
-
-@pytest.fixture
-def frail(folder: Path) -> Iterator[Server]:
-    """A server for one test to mistreat."""
-    server = Server(folder).start()
-    yield server
-    server.kill()
 
 
 def settings_for(server: Server) -> RedisSettings:

@@ -31,14 +31,6 @@ SettingsOf = Callable[[str], RedisSettings]
 
 
 @pytest.fixture
-def frail(folder: Path) -> Iterator[Server]:
-    """A server for one test to mistreat."""
-    server = Server(folder).start()
-    yield server
-    server.kill()
-
-
-@pytest.fixture
 def log(caplog: pytest.LogCaptureFixture) -> Callable[[int], list[str]]:
     caplog.set_level(logging.INFO, "router.stores")
     return lambda level: [record.getMessage() for record in caplog.records if record.levelno == level]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -199,14 +198,6 @@ async def test_what_another_program_wrote_is_no_turn(
 
 
 # outages
-
-
-@pytest.fixture
-def frail(folder: Path) -> Iterator[Server]:
-    """A server for one test to mistreat."""
-    server = Server(folder).start()
-    yield server
-    server.kill()
 
 
 def settings_for(server: Server) -> RedisSettings:

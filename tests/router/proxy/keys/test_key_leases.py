@@ -15,7 +15,7 @@ from virtual_keys import configured, keyed, secret
 from providers.simulated import Behaviour
 from router import Router
 from router.proxy.app import Proxy
-from router.proxy.exchange import Message, Scope
+from router.proxy.exchange import Message, Scope, Send
 from router.proxy.keys.limits import MemoryLimiter
 from router.proxy.keys.redis_limits import RedisLimiter
 
@@ -36,11 +36,9 @@ def request(stream: bool, model: str = "gpt") -> tuple[Scope, bytes]:
     return {"type": "http", "method": "POST", "path": "/v1/responses", "headers": headers}, body
 
 
-async def ask(proxy: Proxy, stream: bool, model: str = "gpt") -> int:
-    """Ask it without a server between; the status."""
-    scope, body = request(stream, model)
+async def exchange(proxy: Proxy, scope: Scope, body: bytes, send: Send) -> None:
+    """Ask it without a server between."""
     told: list[Message] = [{"type": "http.request", "body": body}]
-    sent: list[Message] = []
 
     async def receive() -> Message:
         if told:
@@ -48,10 +46,17 @@ async def ask(proxy: Proxy, stream: bool, model: str = "gpt") -> int:
         await eventually(lambda: False, "the client stays")
         raise AssertionError
 
+    await proxy(scope, receive, send)
+
+
+async def ask(proxy: Proxy, stream: bool, model: str = "gpt") -> int:
+    """The status that it answers with."""
+    sent: list[Message] = []
+
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await proxy(scope, receive, send)
+    await exchange(proxy, *request(stream, model), send)
     return cast("int", sent[0]["status"])
 
 
@@ -104,21 +109,14 @@ async def test_what_a_stream_takes_is_given_back_before_its_end_is_told(path: st
         assert isinstance(limiter, MemoryLimiter)
         asked = {"model": "gpt", "stream": True, "messages": [{"role": "user", "content": "hi"}], "input": "hi"}
         asked.pop("input" if "chat" in path else "messages")
-        told: list[Message] = [{"type": "http.request", "body": json.dumps(asked).encode()}]
         held: list[int] = []
-
-        async def receive() -> Message:
-            if told:
-                return told.pop()
-            await eventually(lambda: False, "the client stays")
-            raise AssertionError
 
         async def send(message: Message) -> None:
             frame = message.get("body", b"")
             if any(word in frame for word in (b"response.completed", b'"finish_reason":"stop"', b'"error":{')):
                 held.append(limiter.in_flight(ID))
 
-        await proxy({**request(True)[0], "path": path}, receive, send)
+        await exchange(proxy, {**request(True)[0], "path": path}, json.dumps(asked).encode(), send)
         assert held
         assert set(held) == {0}
         await router.aclose()
