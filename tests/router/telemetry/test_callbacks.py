@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -129,15 +130,20 @@ async def test_an_asynchronous_callback_goes_on_though_what_it_waits_for_is_canc
     assert (sink.stats.failed, sink.stats.delivered) == (1, 2)
 
 
-async def test_an_asynchronous_callback_that_was_stopped_begins_anew() -> None:
-    seen: list[str] = []
+def hanging_at_first(seen: list[str]) -> Callable[[CallRecord], Awaitable[None]]:
+    """A callback that never has done with the first record."""
 
     async def callback(record: CallRecord) -> None:
         seen.append(record.id)
         if len(seen) == 1:
             await asyncio.Event().wait()
 
-    sink = CallbackSink(callback)
+    return callback
+
+
+async def test_an_asynchronous_callback_that_was_stopped_begins_anew() -> None:
+    seen: list[str] = []
+    sink = CallbackSink(hanging_at_first(seen))
     for number in range(2):
         sink.take(record(number))
     assert not await sink.flush(0.0)
@@ -146,20 +152,12 @@ async def test_an_asynchronous_callback_that_was_stopped_begins_anew() -> None:
     sink.take(record(2))
     assert await sink.flush(60)
     assert seen == ["call_0", "call_2"]
-    assert sink.stats == CallbackStats(
-        "test_an_asynchronous_callback_that_was_stopped_begins_anew.<locals>.callback", delivered=1, failed=1, dropped=1
-    )
+    assert sink.stats == CallbackStats("hanging_at_first.<locals>.callback", delivered=1, failed=1, dropped=1)
 
 
 def test_what_waits_when_a_loop_ends_is_taken_by_whoever_flushes_next() -> None:
     seen: list[str] = []
-
-    async def callback(record: CallRecord) -> None:
-        seen.append(record.id)
-        if len(seen) == 1:
-            await asyncio.Event().wait()
-
-    sink = CallbackSink(callback)
+    sink = CallbackSink(hanging_at_first(seen))
 
     async def begin() -> None:
         for number in range(3):
